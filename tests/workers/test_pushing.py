@@ -1,0 +1,133 @@
+"""From growing texts to the channel: whole, in order, and in few round trips."""
+
+import asyncio
+import json
+from uuid import uuid4
+
+import msgpack
+import redis
+import pytest
+
+from threads import live
+from threads.channel import group_name, wire
+from threads.connections import async_client
+from workers.pushing import GrowingText
+
+
+@pytest.fixture
+async def listen():
+    """Subscribe to a thread's group past the channel layer; the frames that came within a while."""
+    subscriptions = []
+
+    async def start(thread_id):
+        pubsub = async_client().pubsub()
+        subscriptions.append(pubsub)
+        await pubsub.subscribe(f"polyphony__group__{group_name(thread_id)}")
+        await pubsub.get_message(timeout=1)
+
+        async def frames(count):
+            got = []
+            async with asyncio.timeout(3):
+                while len(got) < count:
+                    message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1)
+                    if message:
+                        got.append(json.loads(msgpack.unpackb(message["data"])["text"]))
+            return got
+
+        return frames
+
+    yield start
+    for pubsub in subscriptions:
+        await pubsub.aclose()
+    await async_client().aclose()
+
+
+def text_of(thread_id=None):
+    return GrowingText(thread_id or uuid4(), uuid4(), uuid4(), 1)
+
+
+async def test_the_first_piece_leaves_at_once_and_later_ones_gather(listen, settings):
+    settings.FLUSH_SECONDS = 0.2
+    text = text_of()
+    frames = await listen(text.thread_id)
+    text.append("a")
+    [first] = await frames(1)
+    for piece in "bcd":
+        text.append(piece)
+        await asyncio.sleep(0)
+    [second] = await frames(1)
+    assert (first["text"], second["text"]) == ("a", "bcd")
+
+
+async def test_offsets_count_utf16_units(listen, settings):
+    settings.FLUSH_SECONDS = 0.01
+    text = text_of()
+    frames = await listen(text.thread_id)
+    got = []
+    for piece in ("😀", "é", "𝄞𝄞", "z"):
+        text.append(piece)
+        got += await frames(1)
+    assert [frame["offset"] for frame in got] == [0, 2, 3, 7]
+    assert {frame["attempt"] for frame in got} == {1}
+
+
+async def test_what_was_sent_can_be_read_by_a_late_comer(listen, settings):
+    settings.FLUSH_SECONDS = 0.01
+    text = text_of()
+    frames = await listen(text.thread_id)
+    for piece in ("one 😀 ", "two", " three"):
+        text.append(piece)
+        await frames(1)
+    key = live.key(text.generation_id, 1)
+    assert await asyncio.to_thread(live.read, {key: "one"}) == {key: "one 😀 two three"}
+
+
+async def test_texts_of_many_threads_leave_in_one_round_trip(listen, settings, monkeypatch):
+    settings.FLUSH_SECONDS = 0.05
+    texts = [text_of() for _ in range(20)]
+    frames = [await listen(text.thread_id) for text in texts]
+    pipelines = []
+    client = async_client()
+    make = client.pipeline
+    monkeypatch.setattr(client, "pipeline", lambda **how: pipelines.append(1) or make(**how))
+    for text in texts:
+        text.append("x")
+    for one in frames:
+        await one(1)
+    assert len(pipelines) == 1
+
+
+async def test_with_redis_away_the_text_still_grows(settings, monkeypatch):
+    settings.FLUSH_SECONDS = 0.01
+
+    def refuse(**how):
+        pipeline = make(**how)
+        pipeline.execute = fail
+        return pipeline
+
+    async def fail():
+        raise redis.ConnectionError
+
+    client = async_client()
+    make = client.pipeline
+    monkeypatch.setattr(client, "pipeline", refuse)
+    text = text_of()
+    text.append("a")
+    await asyncio.sleep(0.03)
+    monkeypatch.undo()
+    text.append("b")
+    await asyncio.sleep(0.03)
+    assert text.so_far() == "ab"
+    await async_client().aclose()
+
+
+def test_the_wire_form_is_that_of_the_layer():
+    """What we publish ourselves is what ``group_send`` of the channel layer would."""
+    from threads.events import ThreadUpdated
+
+    name, message = wire("t", ThreadUpdated(thread={"id": "t", "title": "x"}))
+    assert name == "polyphony__group__thread.t"
+    assert msgpack.unpackb(message) == {
+        "type": "thread.event",
+        "text": '{"type": "thread.updated", "thread": {"id": "t", "title": "x"}}',
+    }

@@ -1,0 +1,97 @@
+"""One model's answer read from its provider, with our own clocks: neither SDK nor pool watches them for us."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from workers.providers import open_provider
+from workers.providers.base import (
+    ErrorCode,
+    Finish,
+    FinishReason,
+    Provider,
+    ProviderError,
+    Reach,
+    Request,
+    Text,
+    Usage,
+)
+from workers.pushing import GrowingText
+
+_providers: dict[tuple[asyncio.AbstractEventLoop, Reach], Provider] = {}
+
+
+@dataclass(slots=True)
+class Reading:
+    """An answer while it comes in."""
+
+    reach: Reach
+    request: Request
+    text: GrowingText
+    total_timeout: float
+    """Seconds for the whole answer."""
+    usage: Usage = field(default_factory=Usage)
+    first_text_after: float | None = None
+    """Seconds from the request to the first piece of text."""
+
+    async def run(self) -> FinishReason:
+        """Read to the end; what has come stands in ``text`` and ``usage`` at any time.
+
+        Raises:
+            ProviderError: there is no whole answer, also because it took too long.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        end = begun + self.total_timeout
+        try:
+            async with asyncio.timeout_at(min(end, begun + settings.FIRST_TOKEN_TIMEOUT)) as clock:
+                async with aclosing(_provider(self.reach).stream(self.request)) as events:
+                    async for event in events:
+                        if isinstance(event, Finish):
+                            return self._finished(event)
+                        if isinstance(event, Usage):
+                            self.usage = event
+                            continue
+                        clock.reschedule(min(end, loop.time() + settings.IDLE_TIMEOUT))
+                        if isinstance(event, Text) and self._add(event, loop.time() - begun):
+                            return FinishReason.LENGTH
+        except TimeoutError:
+            raise ProviderError(ErrorCode.TIMEOUT, self._too_slow(loop.time() >= end)) from None
+        raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} broke off before the end of its answer.")
+
+    def _add(self, event: Text, after: float) -> bool:
+        """Take a piece of text; returns whether the answer has reached its longest."""
+        if self.first_text_after is None:
+            self.first_text_after = after
+        self.text.append(event.text)
+        return self.text.length >= settings.OUTPUT_MAX_CHARS
+
+    def _finished(self, event: Finish) -> FinishReason:
+        if event.reason != FinishReason.REFUSAL and not self.text.length:
+            raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} ended its answer without any text.")
+        return event.reason
+
+    def _too_slow(self, over: bool) -> str:  # noqa: FBT001
+        name = self.reach.name
+        if over:
+            return f"{name} took longer than {self.total_timeout:.0f} seconds. Ask for something shorter, or try again."
+        if self.first_text_after is None:
+            seconds = settings.FIRST_TOKEN_TIMEOUT
+            return f"{name} said nothing for {seconds:.0f} seconds. Try again, or choose another model."
+        return f"{name} fell silent for {settings.IDLE_TIMEOUT:.0f} seconds in the middle of its answer. Try again."
+
+
+def _provider(reach: Reach) -> Provider:
+    """The provider of this address and key in the running loop; made once, since its connections are kept."""
+    key = (asyncio.get_running_loop(), reach)
+    if key not in _providers:
+        _providers[key] = open_provider(reach)
+    return _providers[key]
+
+
+async def open_early(reaches: list[Reach]) -> None:
+    """Make providers before anybody waits for them: importing an SDK would hold up every other stream."""
+    for reach in reaches:
+        _provider(reach)

@@ -1,0 +1,198 @@
+"""A generation from its claim to its end: the thread of a task keeps the lease while the loop reads the model."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, wait
+from typing import TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, OperationalError, connection
+
+from runs import actions, catalogue, orchestration
+from runs.actions import Claim, Ending, Failure, Hold
+from runs.models import Generation
+from threads.history import history_of
+from workers import loop
+from workers.prompts import Draft, candidate_turns, synthesis_turns
+from workers.providers.base import ErrorCode, FinishReason, ProviderError, Reach, Request, Retry, Turn
+from workers.pushing import GrowingText
+from workers.reading import Reading, open_early
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_TRIES = {Retry.NEVER: 1, Retry.ONCE: 2, Retry.BACKOFF: 1_000_000}
+_stopping = threading.Event()
+_open: set["Future[FinishReason]"] = set()
+
+
+def stream_generation(generation_id: UUID) -> None:
+    """Claim a generation, read its model's answer into it, and end it. Does nothing when somebody else has it."""
+    if _stopping.is_set():
+        return
+    held = actions.claim(generation_id)
+    if held is None:
+        return
+    try:
+        reading = _prepare(held)
+    except ProviderError as error:
+        actions.fail(held, Ending(text=""), Failure(error.code, error.message))
+        return
+    if reading is not None:
+        _read(held, reading)
+
+
+def warm_up() -> None:
+    """Open the configured providers before the first generation."""
+    reaches = [_reach(name) for name, reach in settings.PROVIDERS.items() if reach["configured"]]
+    loop.submit(open_early(reaches)).result()
+
+
+def stop_all() -> None:
+    """This process ends: close every stream, and let each task give its lease back."""
+    _stopping.set()
+    for future in list(_open):
+        future.cancel()
+
+
+def _prepare(held: Claim) -> Reading | None:
+    """What to ask and where; ``None`` when the claim was lost meanwhile.
+
+    Raises:
+        ProviderError: the model's provider is not configured.
+    """
+    generation = held.generation
+    model = catalogue.describe(generation.model_id)
+    reach = _reach(model.provider)
+    turns = _turns(generation)
+    if actions.store_prompt(held, [{"role": turn.role, "content": turn.content} for turn in turns]) is not Hold.KEPT:
+        return None
+    request = Request(
+        model=model.name,
+        turns=turns,
+        max_output_tokens=settings.OUTPUT_MAX_TOKENS,
+        connect_timeout=settings.CONNECT_TIMEOUT,
+        tokens_per_second=model.tokens_per_second,
+    )
+    text = GrowingText(generation.run.thread_id, generation.run_id, generation.pk, generation.attempt)
+    return Reading(reach, request, text, _time_for(generation))
+
+
+def _read(held: Claim, reading: Reading) -> None:
+    """Read in the loop, and meanwhile save what came and renew the lease."""
+    connection.close()  # nothing is held while a vendor is waited for
+    future = loop.submit(reading.run())
+    _open.add(future)
+    try:
+        hold = _keep(held, reading, future)
+        _end(held, reading, future, hold)
+    finally:
+        future.cancel()
+        _open.discard(future)
+
+
+def _keep(held: Claim, reading: Reading, future: "Future[FinishReason]") -> Hold:
+    """Checkpoint once a second until the answer has ended or the claim is worth nothing any more."""
+    hold = Hold.KEPT
+    while hold is Hold.KEPT and not wait([future], settings.CHECKPOINT_SECONDS).done:
+        try:
+            hold = actions.checkpoint(held, reading.text.so_far())
+        except DatabaseError as error:
+            logger.warning("A checkpoint failed and is tried again: %s", type(error).__name__)
+        finally:
+            connection.close()
+    return hold
+
+
+def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Hold) -> None:
+    if hold is not Hold.KEPT:
+        future.cancel()
+    if hold is Hold.LOST:
+        return
+    if hold is Hold.STOPPED:
+        _insist(lambda: actions.halt(held, _ending(reading)))
+        return
+    try:
+        reason = future.result()
+    except CancelledError:
+        _insist(lambda: actions.release(held))
+    except ProviderError as error:
+        failure = Failure(error.code, error.message, _TRIES[error.retry], error.retry_after)
+        again = _insist(lambda: actions.fail(held, _ending(reading), failure))
+        if again is not None:
+            orchestration.relaunch(held.generation, after=again)
+    except Exception:
+        logger.exception("Generation %s met an error of our own", held.generation.pk)
+        message = "Something went wrong inside Polyphony; the worker's log says what. Try again."
+        _insist(lambda: actions.fail(held, _ending(reading), Failure("internal", message)))
+    else:
+        _insist(lambda: actions.complete(held, _ending(reading, reason)))
+
+
+def _insist(write: Callable[[], T]) -> T:
+    """Repeat the last write of an attempt while the database is away; later the lease ends and the sweeper has it."""
+    for pause in (0.2, 0.5, 1, 2, 4):
+        try:
+            return write()
+        except OperationalError as error:
+            logger.warning("The end of a generation was not saved and is tried again: %s", type(error).__name__)
+            connection.close()
+            time.sleep(pause)
+    return write()
+
+
+def _ending(reading: Reading, reason: str = "") -> Ending:
+    usage = reading.usage
+    return Ending(
+        text=reading.text.so_far(),
+        finish_reason=reason,
+        tokens_in=usage.tokens_in,
+        tokens_out=usage.tokens_out,
+        tokens_cached=usage.tokens_cached,
+        tokens_reasoning=usage.tokens_reasoning,
+        first_token_after=reading.first_text_after,
+    )
+
+
+def _reach(name: str) -> Reach:
+    provider = settings.PROVIDERS.get(name)
+    if provider is None or not provider["configured"]:
+        needs = provider["needs"] if provider else "Choose another model."
+        raise ProviderError(ErrorCode.AUTH, f"The provider {name} is not configured. {needs}")
+    return Reach(name=name, kind=provider["kind"], base_url=provider["base_url"], api_key=provider["api_key"])
+
+
+def _time_for(generation: Generation) -> float:
+    """Seconds that this generation may take; a candidate leaves the master its time before the run's deadline."""
+    assert generation.started_at is not None
+    left = (generation.run.deadline_at - generation.started_at).total_seconds()
+    if generation.kind == Generation.Kind.SYNTHESIS:
+        return max(1.0, min(settings.SYNTHESIS_TIMEOUT, left))
+    return max(1.0, min(settings.GENERATION_TIMEOUT, left - settings.SYNTHESIS_TIMEOUT, left))
+
+
+def _turns(generation: Generation) -> tuple[Turn, ...]:
+    """The conversation for a candidate; the conversation and the drafts, read from their rows, for a synthesis."""
+    run = generation.run
+    system = run.thread.system_prompt
+    history = [Turn(message.role, message.content) for message in history_of(run.prompt)]  # type: ignore[arg-type]
+    if generation.kind == Generation.Kind.CANDIDATE:
+        return candidate_turns(system, history)
+    labels: dict[str, str] = generation.labels or {}
+    candidates = {str(g.pk): g for g in run.generations.filter(kind=Generation.Kind.CANDIDATE)}
+    return synthesis_turns(
+        system,
+        history,
+        drafts=[Draft(letter, candidates[draft].text) for letter, draft in labels.items()],
+        missing={
+            catalogue.describe(g.model_id).label: g.error_code or "declined"
+            for key, g in candidates.items()
+            if key not in labels.values()
+        },
+        tag=f"draft-{secrets.token_hex(4)}",
+        context_window=catalogue.describe(generation.model_id).context_window,
+    )
