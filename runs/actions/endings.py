@@ -1,0 +1,54 @@
+"""How a run ends: with a final answer, in failure, or because a person stopped it."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from runs.actions.telling import tell_on_commit, tell_run
+from runs.events import RunCancelled, RunCompleted, RunFailed
+from runs.models import RUN_ACTIVE, Generation, MultiModelRun, RunStatus
+from runs.snapshot import run_event_view
+from threads.actions import add_message
+from threads.models import Message
+from threads.snapshot import message_view
+
+
+def complete_run(generation: Generation, text: str) -> bool:
+    """The run of this generation ends with ``text`` as its final answer: the run and the message in one transaction.
+
+    Returns whether it did; a run that is over already stays as it is, and the caller's transaction is rolled back.
+    """
+    run = generation.run
+    with transaction.atomic():
+        changed = MultiModelRun.objects.filter(pk=run.pk, status=RunStatus.SYNTHESIZING).update(
+            status=RunStatus.COMPLETED, ended_at=Now()
+        )
+        if not changed:
+            transaction.set_rollback(True)
+            return False
+        message = add_message(run.thread, Message.Kind.FINAL, text, parent=run.prompt, model_id=generation.model_id)
+        MultiModelRun.objects.filter(pk=run.pk).update(final=message)
+        view = message_view(message)
+        tell_on_commit(run.thread_id, lambda: RunCompleted(run=run_event_view(run.pk), message=view))
+    return True
+
+
+def fail_run(run_id: UUID, code: str, message: str) -> bool:
+    """An active run ends without an answer. Returns whether it did."""
+    return _end(run_id, RunStatus.FAILED, error_code=code, error_message=message)
+
+
+def cancel_run(run_id: UUID) -> bool:
+    """An active run ends because a person stopped it. Returns whether it did."""
+    return _end(run_id, RunStatus.CANCELLED)
+
+
+def _end(run_id: UUID, status: RunStatus, **fields: str) -> bool:
+    with transaction.atomic():
+        active = MultiModelRun.objects.filter(pk=run_id, status__in=RUN_ACTIVE)
+        if not active.update(status=status, ended_at=Now(), **fields):
+            return False
+        word = RunFailed if status == RunStatus.FAILED else RunCancelled
+        tell_run(MultiModelRun.objects.get(pk=run_id), word)
+    return True

@@ -1,0 +1,136 @@
+"""The plot of a run on one page.
+
+start        the web process saves the prompt and the run (`actions.start_run`); after the commit a small kick-off goes
+             to the broker. With the broker away the rows are the outbox: the sweeper kicks off later.
+dispatch     a worker takes the run up and launches a Celery chord: one task per candidate, the synthesis as callback.
+join         whoever ends the last candidate, the chord's callback and the sweeper all try `actions.settle`; one wins.
+synthesize   the master writes the final answer out of the drafts in the database.
+sweep        finds whatever stands still and brings it on. It trusts rows only: no message, no counter, no process.
+
+Tasks are launched by the names below; `workers.tasks` implements them. Messages carry ids and never texts.
+"""
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from celery import Signature, chord, current_app
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from runs import actions
+from runs.models import Generation, GenerationStatus, MultiModelRun
+from threads.models import Thread
+
+logger = logging.getLogger(__name__)
+
+DISPATCH = "polyphony.dispatch"
+GENERATE = "polyphony.generate"
+SYNTHESIZE = "polyphony.synthesize"
+
+
+def start_multi_model_generation(
+    owner: AbstractBaseUser,
+    thread: Thread,
+    prompt: str,
+    *,
+    master: str,
+    secondaries: Sequence[str] = (),
+    idempotency_key: str = "",
+) -> tuple[MultiModelRun, bool]:
+    """Ask several models at once: save the prompt and its run, and kick it off after the commit.
+
+    Returns the run, and whether it is new. Raises as :func:`runs.actions.start_run`; never because the broker is away.
+    """
+    run, new = actions.start_run(
+        owner, thread, prompt, master=master, secondaries=secondaries, idempotency_key=idempotency_key
+    )
+    if new:
+        kick_off(run.pk)
+    return run, new
+
+
+def retry_run(run_id: UUID) -> bool:
+    """Begin a failed or stopped run again. Raises as :func:`runs.actions.retry`."""
+    again = actions.retry(run_id)
+    if again:
+        kick_off(run_id)
+    return again
+
+
+def kick_off(run_id: UUID) -> None:
+    """Ask a worker, once this transaction is committed, to dispatch the run."""
+    transaction.on_commit(lambda: _send(DISPATCH, run_id))
+
+
+def dispatch(run_id: UUID) -> None:
+    """Launch what the run still needs. Dispatching again is always safe: the run is taken up once."""
+    candidates = actions.take_up(run_id)
+    if candidates is None:
+        return
+    if not candidates:
+        advance(run_id)
+        return
+    header = [_signature(GENERATE, candidate) for candidate in candidates]
+    chord(header, app=current_app)(_signature(SYNTHESIZE, run_id))
+
+
+def join(run_id: UUID) -> None:
+    """The chord's own try at the join; what it makes is run by the same task."""
+    actions.settle(run_id)
+
+
+def waiting_synthesis(run_id: UUID) -> list[UUID]:
+    """The synthesis of a run that waits for a worker, if there is one."""
+    waiting = Generation.objects.filter(
+        run_id=run_id, kind=Generation.Kind.SYNTHESIS, current=True, status=GenerationStatus.QUEUED
+    )
+    return list(waiting.values_list("pk", flat=True))
+
+
+def advance(run_id: UUID) -> None:
+    """After a generation ended: join if it was the last one, and launch the synthesis if this call made it."""
+    if actions.settle(run_id):
+        _send(SYNTHESIZE, run_id)
+
+
+def sweep() -> int:
+    """Bring on everything that stands still; returns how many things it moved.
+
+    Each part is safe to run beside workers and other sweepers, and again at any time.
+    """
+    moved = actions.fail_overdue() + actions.expire_leases()
+    stopping = actions.stopping()
+    for run_id in stopping:
+        actions.stop_waiting(run_id)
+    still = [*stopping, *actions.unsettled()]
+    for run_id in still:
+        advance(run_id)
+    due = actions.due()
+    for generation in due:
+        relaunch(generation)
+    kickoffs = actions.overdue_kickoffs()
+    for run_id in kickoffs:
+        dispatch(run_id)
+    return moved + len(still) + len(due) + len(kickoffs)
+
+
+def relaunch(generation: Generation, after: float = 0) -> None:
+    """Launch one queued generation by itself, outside of its chord, in ``after`` seconds."""
+    if generation.kind == Generation.Kind.SYNTHESIS:
+        _send(SYNTHESIZE, generation.run_id, after)
+    else:
+        _send(GENERATE, generation.pk, after)
+
+
+def _signature(task: str, about: UUID) -> Signature[None]:
+    return current_app.signature(task, args=(str(about),), immutable=True)
+
+
+def _send(task: str, about: UUID, after: float = 0) -> None:
+    """Send one small message; with the broker away the sweeper finds the row and sends it again."""
+    try:
+        current_app.send_task(task, args=(str(about),), countdown=after or None, ignore_result=True)
+    except (OperationalError, OSError) as error:
+        logger.warning("%s of %s waits for the sweeper: the broker is away (%s)", task, about, type(error).__name__)

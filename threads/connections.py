@@ -1,0 +1,29 @@
+"""Connections to Redis: one synchronous client a process, one asynchronous client an event loop."""
+
+import asyncio
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+_TIMEOUTS: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 0.5}
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
+
+
+@cache
+def sync_client() -> redis.Redis:
+    """For actions: gives up soon, since nothing may depend on what it sends."""
+    return redis.Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 1), **_TIMEOUTS)
+
+
+def async_client() -> redis.asyncio.Redis:
+    """For the running event loop: a client belongs to the loop in which it was made."""
+    loop = asyncio.get_running_loop()
+    if loop not in _by_loop:
+        _by_loop[loop] = redis.asyncio.Redis.from_url(settings.REDIS_URL, **_TIMEOUTS)
+    return _by_loop[loop]

@@ -1,0 +1,50 @@
+"""What a thread itself can say on its socket, and the form of every event. The other words are in ``runs.events``."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, TypedDict
+
+
+class ThreadView(TypedDict):
+    """A thread as a client sees it."""
+
+    id: str
+    title: str
+
+
+class MessageView(TypedDict):
+    """A message as a client sees it."""
+
+    id: str
+    role: str
+    kind: str
+    content: str
+    model: str
+    parent: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One frame on a thread's socket: a ``type`` and the fields of its class."""
+
+    type: ClassVar[str]
+
+    def payload(self) -> dict[str, Any]:
+        """The JSON object that a client receives."""
+        return {"type": self.type, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadUpdated(Event):
+    """The thread is called something else now."""
+
+    type: ClassVar[Literal["thread.updated"]] = "thread.updated"
+    thread: ThreadView
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCreated(Event):
+    """A prompt stands in the thread. (A final answer comes with the word that ends its run.)"""
+
+    type: ClassVar[Literal["message.created"]] = "message.created"
+    message: MessageView
