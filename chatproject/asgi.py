@@ -1,0 +1,24 @@
+"""The ASGI door: HTTP goes to Django, websockets to the thread consumer behind session and origin checks."""
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+
+http = get_asgi_application()
+
+# The consumers use models, so their urls can only be imported once Django is set up.
+from runs.urls import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type] # the stubs name a private type
+        ),
+    }
+)

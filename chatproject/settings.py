@@ -1,0 +1,226 @@
+"""All settings, one block per concern. Each value comes from the environment; ``.env.example`` lists them."""
+
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from chatproject import env, places
+from chatproject.celery import app as celery_app  # noqa: F401 -- who has the settings has the Celery application
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.load_file(BASE_DIR / ".env")
+
+VAR_DIR = places.var_dir(BASE_DIR)
+"""Where this copy keeps its database, broker data and secret key."""
+
+# --- Web -------------------------------------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY") or places.secret_key(VAR_DIR)
+PUBLIC_URL = places.public_url()
+"""The address that people type, for links that are printed."""
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ",".join(places.known_hosts()))
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", PUBLIC_URL)
+ROOT_URLCONF = "chatproject.urls"
+ASGI_APPLICATION = "chatproject.asgi.application"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "threads",
+    "runs",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Security --------------------------------------------------------------------------------------------------------
+HTTPS = env.flag("HTTPS", default=False)
+"""Whether people reach this copy over https (through a proxy that sets X-Forwarded-Proto)."""
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# Whether the other names of the domain are served over https only is not ours to promise.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- People ----------------------------------------------------------------------------------------------------------
+SIGN_UP = env.flag("SIGN_UP", default=False)
+"""Whether strangers may make an account of their own."""
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "threads"
+LOGOUT_REDIRECT_URL = "sign-in"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# --- Database --------------------------------------------------------------------------------------------------------
+_database = env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'polyphony.sqlite3'}")
+if _database["ENGINE"].endswith("sqlite3"):
+    # A write transaction that begins as a read dies of "database is locked" under load, so each begins IMMEDIATE.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+else:
+    # A thread that waits for a vendor gives its connection back to the pool of its process.
+    _database["OPTIONS"] = {
+        **_database.get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": env.number("DATABASE_POOL", 16, high=1000), "timeout": 10},
+    }
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis: broker, channel layer and live text ----------------------------------------------------------------------
+REDIS_URL = places.redis_url() or places.running_broker(VAR_DIR) or "redis://127.0.0.1:6379/0"
+CHANNEL_LAYERS = {"default": {"BACKEND": "threads.channel.ThreadLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
+
+# --- Celery ----------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = CELERY_RESULT_BACKEND = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 100, high=2000)
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = 3600
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Recovery is the sweeper's work; the broker's own redelivery stays longer than the longest task.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": not REDIS_URL.startswith("unix"),
+}
+CELERY_REDIS_SOCKET_TIMEOUT = 10
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2}
+}
+CELERY_TIMEZONE = "UTC"
+
+# --- Models ----------------------------------------------------------------------------------------------------------
+MODELS_FILE = Path(env.text("MODELS_FILE", str(BASE_DIR / "chatproject" / "models.toml")))
+"""The catalogue of models: labels, context windows, prices, capabilities."""
+PROVIDERS = places.providers()
+"""By name: what is needed to reach each configured provider."""
+
+# --- Runs ------------------------------------------------------------------------------------------------------------
+PROMPT_MAX_CHARS = env.number("PROMPT_MAX_CHARS", 100_000)
+MODELS_PER_RUN_MAX = env.number("MODELS_PER_RUN_MAX", 8, high=64)
+OUTPUT_MAX_CHARS = env.number("OUTPUT_MAX_CHARS", 1_000_000)
+"""A generation that grows longer than this ends there, marked as cut."""
+OUTPUT_MAX_TOKENS = env.number("OUTPUT_MAX_TOKENS", 8192)
+ATTEMPTS_MAX = env.number("ATTEMPTS_MAX", 3, high=20)
+LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)
+CHECKPOINT_SECONDS = env.seconds("CHECKPOINT_SECONDS", 1)
+FLUSH_SECONDS = env.seconds("FLUSH_SECONDS", 0.04)
+"""How long deltas gather before they are sent to the sockets."""
+SWEEP_SECONDS = env.seconds("SWEEP_SECONDS", 5)
+CONNECT_TIMEOUT = env.seconds("CONNECT_TIMEOUT", 5)
+FIRST_TOKEN_TIMEOUT = env.seconds("FIRST_TOKEN_TIMEOUT", 60)
+IDLE_TIMEOUT = env.seconds("IDLE_TIMEOUT", 30)
+GENERATION_TIMEOUT = env.seconds("GENERATION_TIMEOUT", 300)
+SYNTHESIS_TIMEOUT = env.seconds("SYNTHESIS_TIMEOUT", 180)
+RUN_TIMEOUT = env.seconds("RUN_TIMEOUT", 600)
+
+# --- REST ------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["threads.inputs.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "runs.api.explain",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Polyphony",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["threads.openapi.add_views"],
+}
+
+# --- Language, time, static files, logs ------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "chatproject.static_files.StaticFiles"},
+}
+_log_level = env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper(),
+    },
+    # The SDKs' transport tells every request; what matters of it stands in the generation.
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx2", "httpcore2")},
+}
