@@ -1,0 +1,87 @@
+"""Processes die in mid-run; the rows decide, the sweeper finds what stands still, and the run ends whole."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from tests.flows.conftest import Wire, environment
+from tests.product import Person, Product, wait_for
+
+
+@pytest.fixture(scope="module")
+def fragile(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """A copy of its own, whose processes may be killed."""
+    folder = tmp_path_factory.mktemp("fragile")
+    product = Product(folder, **environment(wire, folder))
+    product.start()
+    yield product
+    product.stop()
+
+
+@pytest.fixture(scope="module")
+def bob(fragile: Product) -> Person:
+    return fragile.person("bob")
+
+
+def streaming(person: Person, run_id: str) -> bool:
+    return any(g["status"] == "streaming" and g["text"] for g in person.run(run_id)["generations"])
+
+
+def assert_whole(run: dict, attempt: int | None = None) -> None:
+    assert run["status"] == "completed", run["error"]
+    for generation in run["generations"]:
+        assert generation["status"] == "completed"
+        attempts = set(re.findall(r"\[(\d+):", generation["text"]))
+        assert len(attempts) == 1, "a text mixes two attempts"
+
+
+def test_a_killed_worker_loses_nothing(fragile: Product, bob: Person) -> None:
+    run = bob.ask("Go.", "wire:count-20x10ms", "wire:ok-100x50ms")
+    wait_for(lambda: streaming(bob, run["id"]), what="text")
+    fragile.kill("worker")
+    fragile.start_program("worker")
+    ended = bob.ended(run["id"], 60)
+    assert ended["status"] == "completed"
+    assert ended["generations"][1]["attempt"] >= 2
+    assert len(fragile.rows("SELECT id FROM threads_message WHERE kind = 'final'")) == 1
+
+
+def test_a_terminated_worker_gives_its_lease_back_and_is_gone_within_five_seconds(
+    fragile: Product, bob: Person
+) -> None:
+    run = bob.ask("Go.", "wire:ok-100x50ms")
+    wait_for(lambda: streaming(bob, run["id"]), what="text")
+    begun = time.monotonic()
+    fragile.kill("worker", signal.SIGTERM)
+    assert time.monotonic() - begun < 5
+    assert bob.run(run["id"])["generations"][0]["status"] == "queued"
+    fragile.start_program("worker")
+    ended = bob.ended(run["id"], 60)
+    assert (ended["status"], ended["generations"][0]["attempt"]) == ("completed", 2)
+
+
+def test_a_run_that_was_asked_while_the_broker_was_away_is_answered_when_it_is_back(
+    fragile: Product, bob: Person
+) -> None:
+    fragile.kill("broker")
+    begun = time.monotonic()
+    run = bob.ask("Go.", "wire:ok", "wire:ok@b")
+    assert time.monotonic() - begun < 1.5 + 0.5  # two requests: a thread and its run
+    fragile.start_broker()
+    fragile.revive()
+    assert bob.ended(run["id"], 60)["status"] == "completed"
+
+
+def test_a_broker_that_forgets_everything_in_mid_run_loses_no_run(fragile: Product, bob: Person) -> None:
+    run = bob.ask("Go.", "wire:ok-60x20ms", "wire:ok")
+    wait_for(lambda: streaming(bob, run["id"]), what="text")
+    fragile.kill("broker")
+    fragile.start_broker()
+
+    def over() -> bool:
+        fragile.revive()
+        return bob.run(run["id"])["status"] == "completed"
+
+    wait_for(over, 60, what="the run to be completed")

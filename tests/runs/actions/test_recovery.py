@@ -1,0 +1,168 @@
+"""What the sweeper finds: each step is conditional, so it may run at any time and any number of times."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from runs import actions
+from runs.actions import Claim
+from runs.events import GenerationFailed
+from tests.racing import race
+from tests.runs.rows import (
+    AGO,
+    THREE,
+    answering,
+    break_down,
+    candidates,
+    change,
+    claimed,
+    complete,
+    completed,
+    failed,
+    fresh,
+    lose_lease,
+    started,
+    synthesis,
+    synthesizing,
+)
+
+pytestmark = pytest.mark.usefixtures("models")
+
+
+def test_expire_leases_queues_what_a_dead_worker_held_and_counts_it_as_a_failure(ada: Any) -> None:
+    first, second, _third = candidates(answering(ada))
+    lose_lease(claimed(first))
+    claimed(second)
+    assert actions.expire_leases() == 1
+    row = fresh(first)
+    assert (row.status, row.failures, row.lease_owner) == ("queued", 1, None)
+    assert fresh(second).status == "streaming"
+    assert [generation.pk for generation in actions.due()] == [first.pk]
+
+
+def test_expire_leases_gives_up_a_generation_that_kills_its_workers(
+    ada: Any, settings: Any, said: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.ATTEMPTS_MAX = 2
+    candidate = candidates(answering(ada))[0]
+    for _ in range(2):
+        lose_lease(claimed(candidate))
+        with django_capture_on_commit_callbacks(execute=True):
+            assert actions.expire_leases() == 1
+    row = fresh(candidate)
+    assert (row.status, row.error_code, row.attempt) == ("failed", "worker_lost", 2)
+    assert [event.generation["id"] for event in said if isinstance(event, GenerationFailed)] == [str(candidate.pk)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_expire_leases_of_several_sweepers_takes_each_lease_back_once(ada: Any, said: list[Any]) -> None:
+    candidate = candidates(answering(ada))[0]
+    lose_lease(claimed(candidate))
+    assert sum(race(*[actions.expire_leases] * 4)) == 1
+    assert fresh(candidate).failures == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_renewed_while_the_sweeper_looks_is_kept_or_lost_and_never_both(ada: Any, said: list[Any]) -> None:
+    for _ in range(6):
+        held = claimed(candidates(answering(ada))[0])
+        lose_lease(held)
+        taken, hold = race(actions.expire_leases, lambda: actions.checkpoint(held, "alive"))  # noqa: B023
+        assert (taken, hold) in [(0, actions.Hold.KEPT), (1, actions.Hold.LOST)]
+
+
+def test_due_gives_a_retry_when_its_time_has_come_and_only_once(ada: Any) -> None:
+    first, second, third = candidates(answering(ada))
+    change(first, next_retry_at=Now() - AGO)
+    change(second, next_retry_at=Now() + timedelta(minutes=1))
+    claimed(third)
+    assert [generation.pk for generation in actions.due()] == [first.pk]
+    assert actions.due() == []
+
+
+def test_due_leaves_the_first_task_of_a_candidate_time_to_arrive(ada: Any) -> None:
+    answering(ada)
+    assert actions.due() == []
+
+
+def test_due_leaves_runs_alone_that_are_over(ada: Any) -> None:
+    run = answering(ada)
+    change(candidates(run)[0], next_retry_at=Now() - AGO)
+    change(run, status="failed")
+    assert actions.due() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_due_gives_each_generation_to_one_of_several_sweepers(ada: Any, said: list[Any]) -> None:
+    run = answering(ada)
+    for candidate in candidates(run):
+        change(candidate, next_retry_at=Now() - AGO)
+    given = [generation.pk for result in race(*[actions.due] * 4) for generation in result]
+    assert sorted(given) == sorted(candidate.pk for candidate in candidates(run))
+
+
+def test_fail_overdue_ends_what_is_active_past_the_deadline(ada: Any) -> None:
+    run = answering(ada)
+    first, second, third = candidates(run)
+    complete(first)
+    claimed(second)
+    assert actions.fail_overdue() == 0
+    change(run, deadline_at=Now() - AGO)
+    assert actions.fail_overdue() == 2
+    assert [row.status for row in candidates(run)] == ["completed", "failed", "failed"]
+    assert {fresh(row).error_code for row in (second, third)} == {"timeout"}
+    actions.settle(run.pk)
+    assert (fresh(run).status, fresh(run).outcome) == ("completed", "single")
+
+
+def test_fail_overdue_ends_a_run_that_no_worker_ever_took_up(ada: Any) -> None:
+    run = started(ada)
+    change(run, deadline_at=Now() - AGO)
+    actions.fail_overdue()
+    run = fresh(run)
+    assert (run.status, run.error_code) == ("failed", "overloaded")
+    assert [row.status for row in candidates(run)] == ["failed"] * 3
+    assert actions.fail_overdue() == 0
+
+
+def test_fail_overdue_ends_a_synthesis_too(ada: Any) -> None:
+    run = synthesizing(ada)
+    claimed(synthesis(run))
+    change(run, deadline_at=Now() - AGO)
+    assert actions.fail_overdue() == 1
+    actions.settle(run.pk)
+    assert (fresh(run).status, fresh(run).error_code) == ("failed", "synthesis_failed")
+
+
+def test_overdue_kickoffs_are_queued_runs_that_waited_too_long(ada: Any) -> None:
+    run, other = started(ada), started(ada)
+    assert actions.overdue_kickoffs() == []
+    change(run, created_at=Now() - AGO)
+    assert actions.overdue_kickoffs() == [run.pk]
+    actions.take_up(run.pk)
+    assert actions.overdue_kickoffs() == []
+    change(other, created_at=Now() - AGO, deadline_at=Now() - timedelta(seconds=1))
+    assert actions.overdue_kickoffs() == [], "fail_overdue has it"
+
+
+def test_unsettled_are_active_runs_whose_generations_have_all_ended(ada: Any) -> None:
+    answering(ada)
+    completed(ada)
+    failed(ada)
+    waiting = answering(ada)
+    for candidate in candidates(waiting):
+        break_down(candidate)
+    ended = synthesizing(ada)
+    break_down(synthesis(ended))
+    assert sorted(actions.unsettled()) == sorted([waiting.pk, ended.pk])
+
+
+def test_stopping_are_runs_asked_to_stop_that_no_worker_holds(ada: Any) -> None:
+    run = answering(ada, THREE[:2])
+    held: Claim = claimed(candidates(run)[0])
+    actions.request_cancel(run.pk)
+    assert actions.stopping() == []
+    actions.release(held)
+    assert actions.stopping() == [run.pk]

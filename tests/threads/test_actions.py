@@ -1,0 +1,121 @@
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from tests.racing import race
+from threads import actions, channel
+from threads.models import Message, Thread
+
+
+def test_a_thread_begins_with_a_tidy_title(ada: Any) -> None:
+    thread = actions.create_thread(ada, "  On \n fugues ", "Be brief.")
+    assert (thread.title, thread.system_prompt, thread.kind) == ("On fugues", "Be brief.", "conversation")
+
+
+@pytest.mark.parametrize(
+    ("title", "sentence"),
+    [("x" * 201, "has 201 characters; the limit is 200"), ("\x00", "NUL"), ("\udc00", "half of a character")],
+)
+def test_a_title_that_cannot_be_stored_is_refused(ada: Any, title: str, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        actions.create_thread(ada, title)
+    with pytest.raises(ValidationError, match=sentence):
+        actions.rename_thread(actions.create_thread(ada, "before"), title)
+    assert list(Thread.objects.values_list("title", flat=True)) == ["before"]
+
+
+def test_a_system_prompt_has_the_limit_of_a_prompt(ada: Any, settings: Any) -> None:
+    settings.PROMPT_MAX_CHARS = 5
+    with pytest.raises(ValidationError, match="system prompt has 6 characters"):
+        actions.create_thread(ada, system_prompt="123456")
+
+
+def test_a_thread_is_renamed(ada: Any) -> None:
+    thread = actions.create_thread(ada, "before")
+    assert actions.rename_thread(thread, " after ").title == "after"
+    assert Thread.objects.get().title == "after"
+
+
+def test_a_blank_title_is_refused(ada: Any) -> None:
+    with pytest.raises(ValidationError, match="The title is empty"):
+        actions.rename_thread(actions.create_thread(ada, "before"), " \t ")
+
+
+def test_deleting_a_thread_takes_its_lanes_and_messages_along(ada: Any) -> None:
+    thread = actions.create_thread(ada)
+    prompt = actions.add_prompt(thread, "Why?")
+    actions.create_lanes(prompt, 2)
+    actions.delete_thread(thread)
+    assert (Thread.objects.count(), Message.objects.count()) == (0, 0)
+
+
+def test_the_sockets_of_a_deleted_thread_close_after_the_commit(
+    ada: Any, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    closed: list[Any] = []
+    monkeypatch.setattr(channel, "close", lambda thread_id: closed.append((thread_id, Thread.objects.count())))
+    thread = actions.create_thread(ada)
+    thread_id = thread.pk
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.delete_thread(thread)
+        assert closed == []
+    assert closed == [(thread_id, 0)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sockets_close_once_the_thread_is_really_gone(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(channel, "close", lambda _thread_id: left.append(Thread.objects.count()))
+    actions.delete_thread(actions.create_thread(ada))
+    assert left == [0]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t\u00a0\u2003"])
+def test_a_blank_prompt_is_refused(ada: Any, blank: str) -> None:
+    with pytest.raises(ValidationError, match="The prompt is empty"):
+        actions.add_prompt(actions.create_thread(ada), blank)
+    assert not Message.objects.exists()
+
+
+def test_a_prompt_follows_the_last_turn_that_is_no_draft(ada: Any) -> None:
+    thread = actions.create_thread(ada)
+    first = actions.add_prompt(thread, "One?")
+    actions.add_message(thread, Message.Kind.DRAFT, "draft", parent=first)
+    final = actions.add_message(thread, Message.Kind.FINAL, "final", parent=first)
+    second = actions.add_prompt(thread, "Two?")
+    assert second.parent == final
+    assert [message.position for message in thread.messages.all()] == [0, 1, 2, 3]
+
+
+def test_a_long_first_prompt_becomes_a_short_title(ada: Any) -> None:
+    thread = actions.create_thread(ada)
+    actions.add_prompt(thread, "word " * 50)
+    assert thread.title.endswith("word…")
+    assert len(thread.title) <= 60
+
+
+def test_a_first_prompt_in_one_long_word_becomes_a_short_title(ada: Any) -> None:
+    thread = actions.create_thread(ada)
+    actions.add_prompt(thread, "長" * 300)
+    assert thread.title == "長" * 59 + "…"
+
+
+def test_a_thread_with_a_title_keeps_it(ada: Any) -> None:
+    thread = actions.create_thread(ada, "Mine")
+    actions.add_prompt(thread, "Why?")
+    assert Thread.objects.get().title == "Mine"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_turns_that_arrive_at_the_same_moment_get_a_position_each(ada: Any) -> None:
+    thread = actions.create_thread(ada)
+    race(*[lambda: actions.add_message(thread, Message.Kind.FINAL, "x", parent=None)] * 5)
+    assert [message.position for message in thread.messages.all()] == [0, 1, 2, 3, 4]
+
+
+def test_lanes_are_never_among_the_threads_of_a_person(ada: Any, bob: Any) -> None:
+    thread = actions.create_thread(ada)
+    actions.create_lanes(actions.add_prompt(thread, "Why?"), 3)
+    assert list(Thread.objects.owned_by(ada)) == [thread]
+    assert list(Thread.objects.owned_by(bob)) == []
