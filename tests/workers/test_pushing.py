@@ -5,8 +5,8 @@ import json
 from uuid import uuid4
 
 import msgpack
-import redis
 import pytest
+import redis
 
 from threads import live
 from threads.channel import group_name, wire

@@ -1,0 +1,158 @@
+/** Text on the page: pieces gather and are written once a frame, all writes first, then all scrolling. */
+
+const BLOCK_CHARS = 4000; // a new block begins at the next line end, so that a long text is not laid out anew as a whole
+
+const waiting = new Set();
+
+function paintSoon(text) {
+  if (!waiting.size) requestAnimationFrame(paint);
+  waiting.add(text);
+}
+
+function paint() {
+  const texts = [...waiting];
+  waiting.clear();
+  for (const text of texts) text.write();
+  const followers = [...new Set(texts.map((text) => text.follower))].filter((follower) => follower?.following);
+  const ends = followers.map((follower) => follower.measure()); // the one layout of this frame
+  followers.forEach((follower, index) => follower.scrollTo(ends[index]));
+}
+
+/** An element whose text grows at its end. */
+export class PaintedText {
+  #pending = "";
+  #cleared = false;
+
+  constructor(element, follower) {
+    this.element = element;
+    this.follower = follower;
+  }
+
+  read() {
+    return (this.#cleared ? "" : this.element.textContent) + this.#pending;
+  }
+
+  append(piece) {
+    this.#pending += piece;
+    paintSoon(this);
+  }
+
+  reset(text) {
+    this.#cleared = true;
+    this.#pending = text;
+    paintSoon(this);
+  }
+
+  write() {
+    if (this.#cleared) this.element.replaceChildren();
+    this.#cleared = false;
+    let rest = this.#pending;
+    this.#pending = "";
+    let tail = lastText(this.element);
+    while (rest) {
+      tail ??= newBlock(this.element);
+      const lineEnd = rest.indexOf("\n", Math.max(BLOCK_CHARS - tail.length, 0));
+      const cut = tail.length + rest.length > BLOCK_CHARS && lineEnd >= 0 ? lineEnd + 1 : rest.length;
+      tail.appendData(rest.slice(0, cut));
+      rest = rest.slice(cut);
+      if (rest) tail = null;
+    }
+  }
+}
+
+function lastText(element) {
+  const last = element.lastChild;
+  return last?.nodeType === Node.ELEMENT_NODE ? last.lastChild : last;
+}
+
+function newBlock(element) {
+  const block = document.createElement("span");
+  block.className = "block";
+  element.append(block);
+  return block.appendChild(document.createTextNode(""));
+}
+
+/** Keeps the end of a scrolling box in view until its reader scrolls up. */
+export class BoxFollower {
+  following = true;
+
+  constructor(box, toEnd) {
+    this.box = box;
+    this.toEnd = toEnd;
+    this.scrollTo(this.measure());
+    box.addEventListener("scroll", () => this.#look(), { passive: true });
+    box.addEventListener("wheel", (event) => event.deltaY < 0 && this.#follow(false), { passive: true });
+    toEnd?.addEventListener("click", () => {
+      this.#follow(true);
+      this.scrollTo(this.measure());
+      box.focus({ preventScroll: true });
+    });
+  }
+
+  measure() {
+    return this.box.scrollHeight;
+  }
+
+  scrollTo(end) {
+    this.box.scrollTop = end;
+  }
+
+  #look() {
+    this.#follow(this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 8);
+  }
+
+  #follow(following) {
+    if (following === this.following) return;
+    this.following = following;
+    if (this.toEnd) this.toEnd.hidden = following || this.box.scrollHeight <= this.box.clientHeight;
+  }
+}
+
+const TOPBAR = 64;
+let pageFollows = false;
+let lastY = 0;
+
+addEventListener(
+  "scroll",
+  () => {
+    if (scrollY < lastY - 2) pageFollows = false;
+    else if (pageIsAtEnd()) pageFollows = true;
+    lastY = scrollY;
+  },
+  { passive: true },
+);
+
+/** Keeps the end of the page in view, but never pushes the first line of what is being written out at the top. */
+export class PageFollower {
+  constructor(article) {
+    this.article = article;
+  }
+
+  get following() {
+    return pageFollows;
+  }
+
+  measure() {
+    const room = document.documentElement.scrollHeight - innerHeight;
+    const top = this.article.getBoundingClientRect().top + scrollY - TOPBAR;
+    return Math.min(room, Math.max(top, scrollY));
+  }
+
+  scrollTo(end) {
+    if (end > scrollY) scroll({ top: end, behavior: "instant" });
+  }
+
+  /** Something other than text grew. */
+  follow() {
+    if (this.following) this.scrollTo(this.measure());
+  }
+}
+
+export function pageToEnd() {
+  pageFollows = true;
+  scroll({ top: document.documentElement.scrollHeight, behavior: "instant" });
+}
+
+export function pageIsAtEnd() {
+  return document.documentElement.scrollHeight - innerHeight - scrollY < 24;
+}

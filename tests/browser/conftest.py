@@ -1,0 +1,127 @@
+"""A real browser, and the running product with models of every temper.
+
+All of it lasts for this package only: while Playwright's own loop runs, no other test may start one.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.parts import need
+from tests.product import ROOT, Person, Product
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+HOSTILE = "</b><script>window.hit=1</script><img src=x onerror=window.hit=1>"
+MODELS = f"""
+[[models]]
+id = "demo:slow"
+label = "Slow"
+tokens_per_second = 40
+[[models]]
+id = "demo:quick"
+label = "Quick"
+tokens_per_second = 120
+[[models]]
+id = "demo:late"
+label = "Late"
+tokens_per_second = 25
+[[models]]
+id = "wire:echo"
+label = "Echo {HOSTILE}"
+"""
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    need(CHROMIUM, "chromium is not installed (apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "models.toml").write_text(MODELS)
+    command = [sys.executable, "-m", "tests.wire", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as wire:
+        assert wire.stdout is not None
+        product = Product(
+            folder,
+            MODELS_FILE=str(folder / "models.toml"),
+            COMPATIBLE_PROVIDERS=f"wire=http://127.0.0.1:{int(wire.stdout.readline())}/v1",
+            COMPATIBLE_WIRE_MODELS="echo,status-401,ok-20x10ms",
+            SWEEP_SECONDS="0.5",
+        )
+        try:
+            product.start()
+            yield product
+        finally:
+            product.stop()
+            wire.terminate()
+
+
+@pytest.fixture(scope="package")
+def ada(product: Product) -> Person:
+    return product.person("ada")
+
+
+@pytest.fixture
+def context(
+    request: pytest.FixtureRequest, browser: Browser, product: Product, ada: Person
+) -> Iterator[BrowserContext]:
+    """Ada's browser; a test asks for another width by parametrizing this fixture indirectly."""
+    options: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, **getattr(request, "param", {})}
+    context = browser.new_context(base_url=product.url, **options)
+    context.add_cookies([{"name": "sessionid", "value": ada.session, "url": product.url}])
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, product: Product) -> Iterator[Page]:
+    """A page on which nothing may break: no error, no breach of the policy, no request to another host."""
+    troubles: list[str] = []
+    context.on("request", lambda request: request.url.startswith(product.url) or troubles.append(request.url))
+    context.on("weberror", lambda error: troubles.append(str(error.error)))
+    context.on("console", lambda entry: entry.type == "error" and _counts(entry.text) and troubles.append(entry.text))
+    yield context.new_page()
+    assert troubles == []
+
+
+@pytest.fixture
+def modules(browser: Browser) -> Iterator[Page]:
+    """An empty page beside our modules, to try them by themselves."""
+    page = browser.new_page()
+    page.route("http://modules.test/**", lambda route: _module(route, route.request.url))
+    page.goto("http://modules.test/")
+    yield page
+    page.close()
+
+
+def _module(route: Any, url: str) -> None:
+    path = ROOT / "runs/static" / Path(url.removeprefix("http://modules.test/"))
+    if path.suffix == ".js":
+        route.fulfill(path=path, content_type="text/javascript")
+    else:
+        route.fulfill(body="<!doctype html><title>Modules</title>", content_type="text/html")
+
+
+def _counts(text: str) -> bool:
+    """A refused form and a server that is away are part of some tests."""
+    return "Failed to load resource" not in text and "WebSocket connection" not in text and "net::ERR" not in text
