@@ -1,6 +1,7 @@
 """The ASGI door: HTTP goes to Django, websockets to the thread consumer behind session and origin checks."""
 
 import os
+import warnings
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -8,6 +9,9 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+
+# WhiteNoise reads a static file in a thread; that is what Django warns of, once for each file.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 http = get_asgi_application()
 

@@ -11,12 +11,12 @@ _DRAFT = re.compile(r"<(?:draft|candidate)[^>\s]*(?:\s[^>]*)?>")
 """The opening tag of a draft in a synthesis prompt."""
 
 _ANDANTE = """\
-This is {name}, a **scripted demo without any AI**: these lines were written long before you asked about {topic}, so \
+This is {name}, a scripted demo without any AI: these lines were written long before you asked about {topic}, so \
 please do not take them for an answer.
 
 What happens around them is real, though. {nth} went to every model that you picked in the same moment, and each of \
 them now writes a draft of its own, side by side with the others. You can read along while they grow, and a reload \
-loses nothing. Once all drafts stand, the model that you chose as the *master* reads them and writes one final answer \
+loses nothing. Once all drafts stand, the model that you chose as the master reads them and writes one final answer \
 below.
 
 With real models you would now see several honest attempts at {topic}, with their agreements and their quarrels. For \
@@ -24,12 +24,12 @@ that, set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, list servers of your own in `
 `make local-model` for a small real model without a key. Then start Polyphony again."""
 
 _ALLEGRO = """\
-{name} here, and one thing first: I am **a scripted demo, not an AI**. I can repeat {topic} from your message, but I \
+{name} here, and one thing first: I am a scripted demo, not an AI. I can repeat {topic} from your message, but I \
 know nothing about it. What I do know is what just happened:
 
-1. **You asked once.** {nth} reached all the chosen models at the same time.
-2. **Everybody drafts.** Each model streams its own answer next to the others, at its own pace.
-3. **The master decides.** It reads the finished drafts and writes the final answer below them.
+1. You asked once. {nth} reached all the chosen models at the same time.
+2. Everybody drafts. Each model streams its own answer next to the others, at its own pace.
+3. The master decides. It reads the finished drafts and writes the final answer below them.
 
 Would you like somebody who really knows about {topic}? Invite real models:
 
@@ -40,7 +40,7 @@ Would you like somebody who really knows about {topic}? Invite real models:
 Set one of them, restart, and pick it beside the prompt."""
 
 _PRESTO = """\
-**Scripted demo, no AI.** I am {name}, I type fast, and I understood nothing of {topic}.
+Scripted demo, no AI. I am {name}, I type fast, and I understood nothing of {topic}.
 
 > One prompt. Several drafts. One final answer.
 
@@ -48,7 +48,7 @@ That is the whole idea. {nth} was sent to every chosen model at once. My colleag
 its own; whoever is slow holds up nobody's text. When the last draft is done, the master merges the best of them into \
 the answer below. If one model fails, the others carry on without it.
 
-**To get real answers about {topic}:**
+To get real answers about {topic}:
 
 - a key: `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`
 - a server of yours: `COMPATIBLE_PROVIDERS`
@@ -57,17 +57,17 @@ the answer below. If one model fails, the others carry on without it.
 Restart afterwards, choose your models, ask again."""
 
 _SYNTHESIS = """\
-This final answer belongs to the **scripted demo**: no AI wrote it. {name} plays the master here and was given \
+This final answer belongs to the scripted demo: no AI wrote it. {name} plays the master here and was given \
 {drafts} about {topic}, exactly as a real master would be.
 
-**What a real master does at this point.** It looks for what the drafts agree on, decides who is right where they \
+What a real master does at this point. It looks for what the drafts agree on, decides who is right where they \
 contradict each other, keeps what only one of them saw, and adds what all of them missed. Then it writes one answer of \
 its own, in this place.
 
-**What you can try now.** Compare this text with the drafts above. Choose another master, or reload \
+What you can try now. Compare this text with the drafts above. Choose another master, or reload \
 the page in mid-answer: nothing is lost.
 
-**How to get real answers.** Set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, list your own servers in \
+How to get real answers. Set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, list your own servers in \
 `COMPATIBLE_PROVIDERS`, or run `make local-model` for a small real model without a key. Start Polyphony again, and ask \
 about {topic} once more."""
 
