@@ -109,6 +109,15 @@ class GenerationRestarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationRequeued(Event):
+    """An attempt broke off; another one is waiting to begin. The error, if there was one, says why."""
+
+    type: ClassVar[Literal["generation.requeued"]] = "generation.requeued"
+    run: str
+    generation: GenerationView
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationDelta(Event):
     """A piece of text. ``offset`` is where it begins, in UTF-16 code units (what JavaScript calls length)."""
 
@@ -185,6 +194,7 @@ WORDS: tuple[type[Event], ...] = (
     RunStarted,
     GenerationStarted,
     GenerationDelta,
+    GenerationRequeued,
     GenerationRestarted,
     GenerationCompleted,
     GenerationFailed,

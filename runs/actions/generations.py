@@ -21,6 +21,7 @@ from runs.events import (
     GenerationCancelled,
     GenerationCompleted,
     GenerationFailed,
+    GenerationRequeued,
     GenerationRestarted,
     GenerationStarted,
 )
@@ -144,19 +145,13 @@ def fail(held: Claim, ending: Ending, failure: Failure) -> float | None:
         Seconds after which it may be tried again, or ``None`` when it will not be.
     """
     wait = _wait(held.generation, failure)
-    if wait is None:
-        with transaction.atomic():
-            error = {"error_code": failure.code, "error_message": failure.message, "failures": F("failures") + 1}
-            if _end(held, GenerationStatus.FAILED, ending, **error):
-                tell_generation(held.generation, GenerationFailed)
-        return None
-    requeued = held.rows().update(
-        **_queued(timedelta(seconds=wait)),
-        failures=F("failures") + 1,
-        error_code=failure.code,
-        error_message=failure.message,
-    )
-    return wait if requeued else None
+    error = {"error_code": failure.code, "error_message": failure.message, "failures": F("failures") + 1}
+    if wait is not None:
+        return wait if requeue(held.generation, held.rows(), timedelta(seconds=wait), **error) else None
+    with transaction.atomic():
+        if _end(held, GenerationStatus.FAILED, ending, **error):
+            tell_generation(held.generation, GenerationFailed)
+    return None
 
 
 def halt(held: Claim, ending: Ending) -> None:
@@ -168,7 +163,22 @@ def halt(held: Claim, ending: Ending) -> None:
 
 def release(held: Claim) -> None:
     """Give the lease back because this process ends; another one begins a new attempt. Counts as no failure."""
-    held.rows().update(**_queued(timedelta()))
+    requeue(held.generation, held.rows())
+
+
+def requeue(generation: Generation, rows: "QuerySet[Generation]", wait: timedelta = timedelta(), **fields: Any) -> bool:
+    """Put ``rows``, which is ``generation`` or nothing, back for another attempt. Returns whether it was done."""
+    with transaction.atomic():
+        changed = rows.update(
+            status=GenerationStatus.QUEUED,
+            lease_owner=None,
+            lease_expires_at=None,
+            next_retry_at=Now() + wait if wait else Now(),
+            **fields,
+        )
+        if changed:
+            tell_generation(generation, GenerationRequeued)
+    return bool(changed)
 
 
 def _keep_draft(generation: Generation, text: str) -> None:
@@ -184,17 +194,8 @@ def _wait(generation: Generation, failure: Failure) -> float | None:
         return None
     longest = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
     wait = uniform(0, longest) if failure.retry_after is None else failure.retry_after  # noqa: S311 (not a secret)
-    run = MultiModelRun.objects.filter(pk=generation.run_id, deadline_at__gt=Now() + timedelta(seconds=wait))
-    return wait if run.exists() else None
-
-
-def _queued(wait: timedelta) -> dict[str, Any]:
-    return {
-        "status": GenerationStatus.QUEUED,
-        "lease_owner": None,
-        "lease_expires_at": None,
-        "next_retry_at": Now() + wait,
-    }
+    run = MultiModelRun.objects.filter(pk=generation.run_id, cancel_requested_at=None)
+    return wait if run.filter(deadline_at__gt=Now() + timedelta(seconds=wait)).exists() else None
 
 
 def _end(held: Claim, status: GenerationStatus, ending: Ending, **more: Any) -> bool:

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from runs.actions.endings import fail_run
+from runs.actions.generations import requeue
 from runs.actions.runs import GRACE
 from runs.actions.telling import tell_generation
 from runs.events import GenerationCancelled, GenerationFailed
@@ -86,15 +87,7 @@ def _take_back(generation: Generation) -> bool:
     if generation.failures + 1 >= settings.ATTEMPTS_MAX:
         message = _("The worker that was writing it died, several times. Try again.")
         return _fail(generation, held, "worker_lost", message)
-    return bool(
-        held.update(
-            status=GenerationStatus.QUEUED,
-            failures=F("failures") + 1,
-            lease_owner=None,
-            lease_expires_at=None,
-            next_retry_at=Now(),
-        )
-    )
+    return requeue(generation, held, failures=F("failures") + 1)
 
 
 def _postpone(generation: Generation) -> bool:

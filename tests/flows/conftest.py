@@ -48,6 +48,7 @@ BEHAVIOURS = [
     "silent-mid",
     "drip",
     "fail-2-then-ok",
+    "fail-2-then-ok@watched",
     "surrogates",
     "nul",
 ]

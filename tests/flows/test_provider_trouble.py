@@ -1,9 +1,12 @@
 """What goes wrong at a vendor ends in the right state, with a sentence for people and nothing secret in it."""
 
+import asyncio
+
 import pytest
 
 from tests.flows.conftest import KEY
 from tests.product import Person, Product
+from tests.viewer import OVER, watching
 from tests.wire import BODY_CANARY
 
 TROUBLE = {
@@ -102,3 +105,18 @@ def test_hostile_characters_are_cleaned_at_the_providers_edge(product: Product, 
     run = ada.ended(ada.ask("Go.", "wire:ok", "wire:surrogates", "wire:nul")["id"])
     assert run["outcome"] == "full"
     assert "\x00" not in str(run)
+
+
+async def test_viewers_are_told_that_another_attempt_waits_and_why(product: Product, ada: Person) -> None:
+    thread = ada.api.post("/api/threads/", json={}).json()["id"]
+    async with watching(product, ada, thread) as viewer:
+        await asyncio.to_thread(ada.ask, "Go.", "wire:fail-2-then-ok@watched", thread=thread)
+        await viewer.watch(lambda viewer: viewer.frames[-1][1]["type"] in OVER if viewer.frames else False)
+    frames = [frame for _, frame in viewer.frames]
+    words = [
+        frame["type"] for frame in frames if frame["type"].startswith("generation.") and "delta" not in frame["type"]
+    ]
+    again = ["generation.requeued", "generation.restarted"]
+    assert words == ["generation.started", *again, *again, "generation.completed"]
+    [first, _second] = [frame["generation"] for frame in frames if frame["type"] == "generation.requeued"]
+    assert (first["status"], first["error"]["code"]) == ("queued", "unavailable")

@@ -51,6 +51,7 @@ const words = {
   "run.cancelled": (frame) => show(frame.run, []),
   "generation.started": (frame) => turns.get(frame.run)?.begin(frame),
   "generation.restarted": (frame) => turns.get(frame.run)?.begin(frame),
+  "generation.requeued": (frame) => turns.get(frame.run)?.generation(frame.generation),
   "generation.delta": (frame) => turns.get(frame.run)?.delta(frame),
   "generation.completed": (frame) => turns.get(frame.run)?.generation(frame.generation),
   "generation.failed": (frame) => turns.get(frame.run)?.generation(frame.generation),
