@@ -1,11 +1,11 @@
-"""The ASGI door: HTTP goes to Django, websockets to the thread consumer behind session and origin checks."""
+"""The ASGI door: HTTP goes to Django, websockets to the thread consumer behind the origin check; it checks the session itself."""
 
 import os
 import warnings
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
@@ -22,7 +22,7 @@ application = ProtocolTypeRouter(
     {
         "http": http,
         "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type] # the stubs name a private type
+            SessionMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type] # the stubs name a private type
         ),
     }
 )

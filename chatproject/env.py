@@ -62,6 +62,12 @@ def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     return _read(name, lambda raw: _address(raw, schemes), default, wanted)
 
 
+def require(holds: bool, sentence: str) -> None:  # noqa: FBT001
+    """Stop the start with a sentence when two values contradict each other."""
+    if not holds:
+        raise ImproperlyConfigured(f"{sentence} Correct one of them and start again.")
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """A database address, as Django's ``DATABASES`` wants it."""
     url(name, default, ("sqlite", "postgres", "postgresql"))

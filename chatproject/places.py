@@ -1,5 +1,6 @@
 """What the settings find on this machine: the secret key, a running embedded broker, configured providers."""
 
+import hashlib
 import os
 import re
 import secrets
@@ -78,6 +79,14 @@ def secret_key(var_dir: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text()
+
+
+def cookie_name(name: str, key: str) -> str:
+    """A cookie's name in this copy: a browser sends cookies to every port, so copies on one machine need their own.
+
+    Machines that serve one copy together share its secret key, and so their sign-ins.
+    """
+    return f"{name}_{hashlib.sha256(f'cookie name {key}'.encode()).hexdigest()[:6]}"
 
 
 def running_broker(var_dir: Path) -> str:

@@ -68,6 +68,8 @@ TEMPLATES = [
 # --- Security --------------------------------------------------------------------------------------------------------
 HTTPS = env.flag("HTTPS", default=False)
 """Whether people reach this copy over https (through a proxy that sets X-Forwarded-Proto)."""
+SESSION_COOKIE_NAME = places.cookie_name("sessionid", SECRET_KEY)
+CSRF_COOKIE_NAME = places.cookie_name("csrftoken", SECRET_KEY)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
@@ -179,6 +181,14 @@ IDLE_TIMEOUT = env.seconds("IDLE_TIMEOUT", 30)
 GENERATION_TIMEOUT = env.seconds("GENERATION_TIMEOUT", 300)
 SYNTHESIS_TIMEOUT = env.seconds("SYNTHESIS_TIMEOUT", 180)
 RUN_TIMEOUT = env.seconds("RUN_TIMEOUT", 600)
+env.require(
+    RUN_TIMEOUT > SYNTHESIS_TIMEOUT,
+    "RUN_TIMEOUT must be longer than SYNTHESIS_TIMEOUT, since the master's time is kept free for it.",
+)
+env.require(
+    LEASE_SECONDS >= 3 * CHECKPOINT_SECONDS,
+    "LEASE_SECONDS must be at least three times CHECKPOINT_SECONDS, since each checkpoint renews the lease.",
+)
 
 # --- REST ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -190,7 +200,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["threads.inputs.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "runs.api.explain",
+    "EXCEPTION_HANDLER": "runs.errors.explain",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Polyphony",
@@ -202,6 +212,8 @@ SPECTACULAR_SETTINGS = {
 
 # --- Language, time, static files, logs ------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+# Without our own catalogue a language would show Django's words among English ones; German comes with its own issue.
+LANGUAGES = [("en", "English")]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -211,7 +223,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "chatproject.static_files.StaticFiles"},
 }
-_log_level = env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

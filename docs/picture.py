@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _take(context: BrowserContext, product: Product, person: Person) -> None:
-    context.add_cookies([{"name": "sessionid", "value": person.session, "url": product.url}])
+    context.add_cookies([{"name": product.cookie("sessionid"), "value": person.session, "url": product.url}])
     run = person.ask(QUESTION, *MODELS)
     page = context.new_page()
     page.goto(f"{product.url}/threads/{run['thread']}/")

@@ -19,7 +19,6 @@ from rest_framework.views import APIView
 from runs import catalogue
 from runs.actions import request_cancel
 from runs.catalogue import Model
-from runs.errors import explain
 from runs.events import ModelView, RunView
 from runs.models import RUN_ACTIVE, MultiModelRun
 from runs.orchestration import start_multi_model_generation
@@ -29,8 +28,6 @@ from threads.inputs import Strict, Text, checked
 from threads.models import Thread
 from threads.openapi import many, one, page
 from threads.pages import PAGE_PARAMETERS, paged
-
-__all__ = ["explain"]
 
 KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -69,10 +68,11 @@ class Picker:
 
 def picker(choice: Choice) -> Picker:
     """The picker with this choice, as far as its models can be asked now."""
-    models = sorted(catalogue.available(), key=lambda model: model.demo)
-    options = [Option(model, model.id == choice.master, choice.secondaries.count(model.id)) for model in models]
-    groups = [(provider, list(group)) for provider, group in groupby(options, key=lambda option: option.model.provider)]
-    return Picker(groups, settings.MODELS_PER_RUN_MAX)
+    groups: dict[str, list[Option]] = {}
+    for model in sorted(catalogue.available(), key=lambda model: model.demo):
+        option = Option(model, model.id == choice.master, choice.secondaries.count(model.id))
+        groups.setdefault(model.provider, []).append(option)
+    return Picker(list(groups.items()), settings.MODELS_PER_RUN_MAX)
 
 
 def remembered(user: AbstractBaseUser, thread: Thread | None) -> Choice:

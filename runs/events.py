@@ -39,7 +39,7 @@ class GenerationView(TypedDict):
     status: str
     attempt: int
     text: str | None
-    """``None`` in the view of a run that an event carries: the text is what the client has."""
+    """``None`` where a run comes without its texts: the text is what the client has."""
     finish_reason: str
     error: ErrorView | None
     label: str | None

@@ -11,7 +11,8 @@ Tasks are launched by the names below; `workers.tasks` implements them. Messages
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from celery import Signature, chord, current_app
@@ -24,6 +25,7 @@ from runs.models import Generation, GenerationStatus, MultiModelRun
 from threads.models import Thread
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DISPATCH = "polyphony.dispatch"
 GENERATE = "polyphony.generate"
@@ -102,18 +104,20 @@ def sweep() -> int:
     """
     moved = actions.fail_overdue() + actions.expire_leases()
     stopping = actions.stopping()
-    for run_id in stopping:
-        actions.stop_waiting(run_id)
-    still = [*stopping, *actions.unsettled()]
-    for run_id in still:
-        advance(run_id)
-    due = actions.due()
-    for generation in due:
-        relaunch(generation)
-    kickoffs = actions.overdue_kickoffs()
-    for run_id in kickoffs:
-        dispatch(run_id)
-    return moved + len(still) + len(due) + len(kickoffs)
+    moved += sum(_bring_on(actions.stop_waiting, run_id) for run_id in stopping)
+    moved += sum(_bring_on(advance, run_id) for run_id in {*stopping, *actions.unsettled()})
+    moved += sum(_bring_on(relaunch, generation) for generation in actions.due())
+    return moved + sum(_bring_on(dispatch, run_id) for run_id in actions.overdue_kickoffs())
+
+
+def _bring_on(step: Callable[[T], object], about: T) -> bool:
+    """One step for one row; what goes wrong with it must not hold up the others, and is tried again next time."""
+    try:
+        step(about)
+    except Exception:
+        logger.exception("%s of %s failed; the next sweep tries again", step.__name__, about)
+        return False
+    return True
 
 
 def relaunch(generation: Generation, after: float = 0) -> None:

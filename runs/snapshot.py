@@ -4,26 +4,27 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from runs import catalogue
 from runs.events import ErrorView, GenerationView, ModelView, RunView, Snapshot
-from runs.models import Generation, GenerationStatus, MultiModelRun
+from runs.models import RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun
 from threads import live
 from threads.models import Message, Thread
 from threads.snapshot import message_view, thread_view
 
 TURNS = 100
 """How many runs a snapshot holds at the most: the newest ones."""
+RECENT = 3
+"""How many runs that have ended a brief snapshot tells in full: more do not end while a socket connects anew."""
 
 
-def thread_snapshot(thread: Thread, run_id: UUID | None = None) -> Snapshot:
-    """The newest part of a thread, or the part of it that one run makes."""
-    runs = runs_of(thread, run_id)
-    prompts = {run.prompt_id for run in runs}
+def thread_snapshot(thread: Thread, run_id: UUID | None = None, before: MultiModelRun | None = None) -> Snapshot:
+    """The newest part of a thread, the part of it that one run makes, or the part that stands before a run."""
+    runs = runs_of(thread, run_id, before)
     messages = thread.messages.exclude(kind=Message.Kind.DRAFT)
-    if run_id is not None:
-        messages = messages.filter(pk__in=prompts) | messages.filter(kind=Message.Kind.FINAL, parent__in=prompts)
+    if run_id is not None or before is not None:
+        messages = _messages_of(thread, runs)
     elif len(runs) == TURNS:
         messages = messages.filter(position__gte=runs[0].prompt.position)
     return Snapshot(
@@ -33,17 +34,39 @@ def thread_snapshot(thread: Thread, run_id: UUID | None = None) -> Snapshot:
     )
 
 
-def runs_of(thread: Thread, run_id: UUID | None = None) -> list[MultiModelRun]:
-    """The newest runs of a thread, oldest first, with what their views need."""
+def brief_snapshot(thread: Thread) -> Snapshot:
+    """The newest part of a thread for somebody who has the page: all states, but few texts.
+
+    Texts and messages come of what is active or has ended of late; all of them would be megabytes at each blink of the
+    network.
+    """
+    runs = _newest(MultiModelRun.objects.filter(thread=thread))
+    active = [run for run in runs if run.status in RUN_ACTIVE]
+    told = active + [run for run in runs if run not in active][-RECENT:]
+    others = [run for run in runs if run not in told]
+    prefetch_related_objects(told, _generations())
+    prefetch_related_objects(others, _generations(texts=False))
+    views = {view["id"]: view for view in [*run_views(told), *(_run_view(run, texts=False) for run in others)]}
+    return Snapshot(
+        thread=thread_view(thread),
+        messages=[message_view(message) for message in _messages_of(thread, told)],
+        runs=[views[str(run.pk)] for run in runs],
+    )
+
+
+def runs_of(thread: Thread, run_id: UUID | None = None, before: MultiModelRun | None = None) -> list[MultiModelRun]:
+    """The newest runs of a thread, or of those before a run, oldest first, with what their views need."""
     runs = MultiModelRun.objects.filter(thread=thread)
     if run_id is not None:
         runs = runs.filter(pk=run_id)
-    return list(with_details(runs).order_by("-created_at")[:TURNS])[::-1]
+    if before is not None:
+        runs = runs.filter(prompt__position__lt=before.prompt.position)
+    return _newest(with_details(runs))
 
 
 def with_details(runs: QuerySet[MultiModelRun]) -> QuerySet[MultiModelRun]:
     """Fetch what :func:`run_views` reads in a constant number of queries."""
-    return runs.select_related("prompt").prefetch_related("generations")
+    return runs.select_related("prompt").prefetch_related(_generations())
 
 
 def run_view(run_id: UUID) -> RunView:
@@ -53,8 +76,8 @@ def run_view(run_id: UUID) -> RunView:
 
 def run_event_view(run_id: UUID) -> RunView:
     """One run, read afresh, without its texts: each has its own events, and a client need not read it three times."""
-    view = _run_view(with_details(MultiModelRun.objects.all()).get(pk=run_id))
-    return {**view, "generations": [{**generation, "text": None} for generation in view["generations"]]}
+    runs = MultiModelRun.objects.prefetch_related(_generations(texts=False))
+    return _run_view(runs.get(pk=run_id), texts=False)
 
 
 def run_views(runs: Iterable[MultiModelRun]) -> list[RunView]:
@@ -68,8 +91,8 @@ def run_views(runs: Iterable[MultiModelRun]) -> list[RunView]:
     return [_run_view(run) for run in runs]
 
 
-def generation_view(generation: Generation, label: str | None = None) -> GenerationView:
-    """One generation with the text that its row holds."""
+def generation_view(generation: Generation, label: str | None = None, *, text: bool = True) -> GenerationView:
+    """One generation with the text that its row holds, or without."""
     return {
         "id": str(generation.pk),
         "run": str(generation.run_id),
@@ -80,7 +103,7 @@ def generation_view(generation: Generation, label: str | None = None) -> Generat
         "model": model_view(generation.model_id),
         "status": generation.status,
         "attempt": generation.attempt,
-        "text": generation.text,
+        "text": generation.text if text else None,
         "finish_reason": generation.finish_reason,
         "error": _error(generation.error_code, generation.error_message),
         "label": label,
@@ -99,7 +122,24 @@ def model_view(model_id: str) -> ModelView:
     return {"id": model.id, "label": model.label, "provider": model.provider, "demo": model.demo}
 
 
-def _run_view(run: MultiModelRun) -> RunView:
+def _newest(runs: QuerySet[MultiModelRun]) -> list[MultiModelRun]:
+    return list(runs.order_by("-created_at")[:TURNS])[::-1]
+
+
+def _messages_of(thread: Thread, runs: Iterable[MultiModelRun]) -> QuerySet[Message]:
+    """The prompts and the final answers of some runs."""
+    prompts = {run.prompt_id for run in runs}
+    messages = thread.messages.exclude(kind=Message.Kind.DRAFT)
+    return messages.filter(pk__in=prompts) | messages.filter(kind=Message.Kind.FINAL, parent__in=prompts)
+
+
+def _generations(*, texts: bool = True) -> "Prefetch[str]":
+    """The generations of runs without what no view shows: each prompt that was sent is a whole conversation."""
+    unread = ("sent_prompt",) if texts else ("sent_prompt", "text")
+    return Prefetch("generations", Generation.objects.defer(*unread))
+
+
+def _run_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
     generations = [generation for generation in run.generations.all() if generation.current]
     letters = {}
     for generation in generations:
@@ -117,7 +157,7 @@ def _run_view(run: MultiModelRun) -> RunView:
         "cancel_requested": run.cancel_requested_at is not None,
         "created_at": run.created_at.isoformat(),
         "ended_at": _time(run.ended_at),
-        "generations": [generation_view(generation, letters.get(str(generation.pk))) for generation in generations],
+        "generations": [generation_view(g, letters.get(str(g.pk)), text=texts) for g in generations],
     }
 
 

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _
 
+from runs.drafts import why_missing
 from runs.events import GenerationView, RunView, Snapshot
 from runs.models import RUN_ACTIVE, Generation, GenerationStatus, Outcome, RunStatus
 from threads.models import Message
-
-REFUSAL = "refusal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,8 @@ class Turn:
     prompt: str
     answer: str
     """The final answer; empty until there is one."""
+    newest: bool
+    """Whether no later prompt stands in its thread: only then can it be tried again."""
 
     @property
     def active(self) -> bool:
@@ -126,20 +127,21 @@ class Turn:
         return "/".join([self.run["status"], self.run["outcome"], stopping])
 
 
-def turns_of(snapshot: Snapshot) -> list[Turn]:
-    """The turns of a snapshot, oldest first."""
+def turns_of(snapshot: Snapshot, newest: UUID | None) -> list[Turn]:
+    """The turns of a snapshot, oldest first; ``newest`` is the last run of the thread."""
     prompts = {view["id"]: view["content"] for view in snapshot.messages if view["kind"] == Message.Kind.PROMPT}
     answers = {view["id"]: view["content"] for view in snapshot.messages if view["kind"] == Message.Kind.FINAL}
     return [
-        Turn(run=run, prompt=prompts.get(run["prompt"], ""), answer=answers.get(run["final"] or "", ""))
+        Turn(
+            run=run,
+            prompt=prompts.get(run["prompt"], ""),
+            answer=answers.get(run["final"] or "", ""),
+            newest=run["id"] == str(newest),
+        )
         for run in snapshot.runs
     ]
 
 
 def _why_missing(view: GenerationView) -> str:
-    """The sentence that says why a candidate gave no draft; empty when it gave one."""
-    if view["status"] != GenerationStatus.COMPLETED:
-        return view["error"]["message"] if view["error"] else _("It was stopped.")
-    if view["finish_reason"] == REFUSAL:
-        return _("It declined to answer.")
-    return "" if (view["text"] or "").strip() else _("Its answer was empty.")
+    error = view["error"]["message"] if view["error"] else ""
+    return why_missing(view["status"], view["finish_reason"], view["text"] or "", error)

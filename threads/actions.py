@@ -1,10 +1,12 @@
 """Every write of a conversation, one verb each."""
 
+from uuid import UUID
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -54,6 +56,8 @@ def delete_thread(thread: Thread) -> None:
     """Remove a thread with its messages, lanes and runs. Whoever still writes to one of them finds no row and stops."""
     thread_id = thread.pk
     with transaction.atomic():
+        prompts = Message.objects.filter(thread_id=thread_id)
+        lock_threads(Thread.objects.filter(Q(pk=thread_id) | Q(branched_from__in=prompts)))
         thread.delete()
         transaction.on_commit(lambda: channel.close(thread_id))
 
@@ -95,6 +99,11 @@ def add_message(
         )
         Thread.objects.filter(pk=thread.pk).update(updated_at=Now())
     return message
+
+
+def lock_threads(threads: QuerySet[Thread]) -> list[UUID]:
+    """Hold these threads until the transaction ends. Whoever writes in one, or deletes it, takes this lock first."""
+    return list(threads.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
 
 
 def announce_thread(thread: Thread) -> None:

@@ -9,6 +9,8 @@ from django.utils.text import Truncator
 
 from threads.models import Message, Thread
 
+PERSON_IS_DELETED = {"admin:auth_user_delete", "admin:auth_user_changelist"}
+
 
 class ReadOnly:
     """Rows change by actions alone, so nobody adds, edits or deletes one here."""
@@ -22,8 +24,10 @@ class ReadOnly:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """No."""
-        return False
+        """Only together with its owner: a person's account can be deleted, with all that is theirs."""
+        match = request.resolver_match
+        of_a_person = match is not None and match.view_name in PERSON_IS_DELETED
+        return of_a_person and bool(getattr(request.user, "is_superuser", False))
 
 
 class MessageInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # only the stubs are generic

@@ -4,32 +4,81 @@ Frames travel at most once, so nothing may depend on one: what they say stands i
 missed some asks for a snapshot. That is why a failure to send is logged and never raised.
 """
 
+import asyncio
 import json
 import logging
-from typing import Any, cast
-from uuid import UUID
+from typing import cast
+from uuid import UUID, uuid4
 
 import redis
 from channels.layers import get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis.asyncio.client import Pipeline
 
-from threads.connections import sync_client
+from threads.connections import ASYNC_OPTIONS, sync_client
 from threads.events import Event
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "polyphony"
+FRAMES_MAX = 256
+"""How many frames may wait for one socket: more than a second of eight models that all write at full speed."""
+BYTES_MAX = 1 << 20
+"""How much may wait for one socket. A single frame may be larger: the end of a generation carries its whole text."""
+
+
+class FrameQueue(asyncio.Queue[bytes]):
+    """What waits for one socket, within bounds.
+
+    One frame too many, and all of them give way to ``resync``, which asks the socket for a snapshot. Until that is
+    taken nothing is added: what the frames would say will stand in the snapshot.
+    """
+
+    def __init__(self, resync: bytes) -> None:
+        super().__init__()
+        self._resync = resync
+        self._bytes = 0
+        self._overflowed = False
+
+    def put_nowait(self, item: bytes) -> None:
+        """Add a frame; never raises ``QueueFull``."""
+        if self._overflowed:
+            return
+        if self.qsize() >= FRAMES_MAX or (self._bytes and self._bytes + len(item) > BYTES_MAX):
+            while not self.empty():
+                self.get_nowait()
+            self._overflowed = True
+            item = self._resync
+        super().put_nowait(item)
+
+    def _put(self, item: bytes) -> None:
+        self._bytes += len(item)
+        super()._put(item)
+
+    def _get(self) -> bytes:
+        item = super()._get()
+        self._bytes -= len(item)
+        self._overflowed = False
+        return item
 
 
 class ThreadLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """channels-redis' pubsub layer, and its wire form for senders that put many frames into one Redis pipeline.
+    """channels-redis' pubsub layer with bounded queues, and its wire form for senders that fill a Redis pipeline.
 
     The wire form (channel name and serialized message) is that of channels-redis 4.3, ``RedisPubSubLoopLayer``.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, prefix=PREFIX, **kwargs)
+    def __init__(self, hosts: list[str]) -> None:
+        super().__init__(hosts=[{"address": host, **ASYNC_OPTIONS} for host in hosts], prefix=PREFIX)
+
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        """A name and a queue for one socket.
+
+        Sockets are reached through their groups alone, so nothing is subscribed to at Redis here.
+        """
+        channel = f"{PREFIX}{prefix}{uuid4().hex}"
+        self._get_layer().channels[channel] = FrameQueue(self.serialize({"type": "thread.resync"}))
+        return channel
 
     def wire(self, group: str, message: dict[str, str]) -> tuple[str, bytes]:
         """The Redis channel of a group and the bytes that its consumers understand."""

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -29,7 +29,7 @@ def rename_thread(request: HttpRequest, thread_id: UUID) -> HttpResponse:
     except ValidationError as refusal:
         context = {"thread": thread, "title": title, "sentence": " ".join(refusal.messages)}
         return render(request, "threads/rename.html", context, status=400)
-    return redirect(_next(request) or reverse("thread", args=[thread_id]))
+    return _back(request, reverse("thread", args=[thread_id]))
 
 
 @login_required
@@ -41,10 +41,11 @@ def delete_thread(request: HttpRequest, thread_id: UUID) -> HttpResponse:
     if request.method == "GET":
         return render(request, "threads/delete.html", {"thread": thread})
     actions.delete_thread(thread)
-    return redirect(_next(request) or "threads")
+    return _back(request, reverse("threads"))
 
 
-def _next(request: HttpRequest) -> str:
-    """Where the person came from, if it is a page of ours."""
+def _back(request: HttpRequest, default: str) -> HttpResponse:
+    """To the page of ours that the person came from."""
     path = request.POST.get("next", "")
-    return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) else ""
+    ours = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
+    return HttpResponseRedirect(path if ours else default)

@@ -22,7 +22,7 @@ CONTEXT = 8192
 
 
 def main() -> None:
-    """Serve until a signal or the end of the parent."""
+    """Serve until a signal."""
     parser = argparse.ArgumentParser(prog="python -m workers.local_model", description="Serve a tiny model.")
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from uuid import UUID
 
-import redis
 from django.conf import settings
 from redis.asyncio.client import Pipeline
 
@@ -92,7 +91,8 @@ class Pusher:
             text.flush_into(pipeline)
         try:
             await pipeline.execute()
-        except redis.RedisError as error:
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is, the next flush is tried: a pusher that ends would silence every stream of the process.
             logger.warning("Deltas of %d texts were not sent: %s", len(texts), type(error).__name__)
 
 

@@ -58,7 +58,7 @@ class Reading:
                         if isinstance(event, Text) and self._add(event, loop.time() - begun):
                             return FinishReason.LENGTH
         except TimeoutError:
-            raise ProviderError(ErrorCode.TIMEOUT, self._too_slow(loop.time() >= end)) from None
+            raise (self._too_slow() if loop.time() >= end else self._silent()) from None
         raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} broke off before the end of its answer.")
 
     def _add(self, event: Text, after: float) -> bool:
@@ -73,14 +73,18 @@ class Reading:
             raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} ended its answer without any text.")
         return event.reason
 
-    def _too_slow(self, over: bool) -> str:  # noqa: FBT001
+    def _too_slow(self) -> ProviderError:
+        took = f"{self.reach.name} took longer than {self.total_timeout:.0f} seconds."
+        return ProviderError(ErrorCode.TOO_SLOW, f"{took} Ask for something shorter, or choose a faster model.")
+
+    def _silent(self) -> ProviderError:
         name = self.reach.name
-        if over:
-            return f"{name} took longer than {self.total_timeout:.0f} seconds. Ask for something shorter, or try again."
         if self.first_text_after is None:
             seconds = settings.FIRST_TOKEN_TIMEOUT
-            return f"{name} said nothing for {seconds:.0f} seconds. Try again, or choose another model."
-        return f"{name} fell silent for {settings.IDLE_TIMEOUT:.0f} seconds in the middle of its answer. Try again."
+            sentence = f"{name} said nothing for {seconds:.0f} seconds. Try again, or choose another model."
+        else:
+            sentence = f"{name} fell silent for {settings.IDLE_TIMEOUT:.0f} seconds in mid-answer. Try again."
+        return ProviderError(ErrorCode.TIMEOUT, sentence)
 
 
 def _provider(reach: Reach) -> Provider:

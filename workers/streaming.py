@@ -14,6 +14,7 @@ from django.db import DatabaseError, OperationalError, connection
 
 from runs import actions, catalogue, orchestration
 from runs.actions import Claim, Ending, Failure, Hold
+from runs.drafts import why_missing
 from runs.models import Generation
 from threads.history import history_of
 from workers import loop
@@ -25,7 +26,8 @@ from workers.reading import Reading, open_early
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_TRIES = {Retry.NEVER: 1, Retry.ONCE: 2, Retry.BACKOFF: 1_000_000}
+_TRIES = {Retry.NEVER: 1, Retry.ONCE: 2, Retry.BACKOFF: None}
+_INTERNAL = "Something went wrong inside Polyphony; the worker's log says what. Try again."
 _stopping = threading.Event()
 _open: set["Future[FinishReason]"] = set()
 
@@ -37,13 +39,19 @@ def stream_generation(generation_id: UUID) -> None:
     held = actions.claim(generation_id)
     if held is None:
         return
+    reading = None
     try:
         reading = _prepare(held)
+        if reading is not None:
+            _read(held, reading)
     except ProviderError as error:
         actions.fail(held, Ending(text=""), Failure(error.code, error.message))
-        return
-    if reading is not None:
-        _read(held, reading)
+    except OperationalError:
+        raise  # the database is away: the row stays as it is, and the sweeper brings it on
+    except Exception:
+        logger.exception("Generation %s met an error of our own", generation_id)
+        text = reading.text.so_far() if reading else ""
+        _insist(lambda: actions.fail(held, Ending(text=text), Failure("internal", _INTERNAL)))
 
 
 def warm_up() -> None:
@@ -87,6 +95,8 @@ def _read(held: Claim, reading: Reading) -> None:
     connection.close()  # nothing is held while a vendor is waited for
     future = loop.submit(reading.run())
     _open.add(future)
+    if _stopping.is_set():  # it was set between our claim and here, so nobody else cancels this stream
+        future.cancel()
     try:
         hold = _keep(held, reading, future)
         _end(held, reading, future, hold)
@@ -125,10 +135,6 @@ def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Ho
         again = _insist(lambda: actions.fail(held, _ending(reading), failure))
         if again is not None:
             orchestration.relaunch(held.generation, after=again)
-    except Exception:
-        logger.exception("Generation %s met an error of our own", held.generation.pk)
-        message = "Something went wrong inside Polyphony; the worker's log says what. Try again."
-        _insist(lambda: actions.fail(held, _ending(reading), Failure("internal", message)))
     else:
         _insist(lambda: actions.complete(held, _ending(reading, reason)))
 
@@ -189,7 +195,7 @@ def _turns(generation: Generation) -> tuple[Turn, ...]:
         history,
         drafts=[Draft(letter, candidates[draft].text) for letter, draft in labels.items()],
         missing={
-            catalogue.describe(g.model_id).label: g.error_code or "declined"
+            catalogue.describe(g.model_id).label: why_missing(g.status, g.finish_reason, g.text, g.error_message)
             for key, g in candidates.items()
             if key not in labels.values()
         },

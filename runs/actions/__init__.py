@@ -18,7 +18,7 @@ from runs.actions.generations import (
     store_prompt,
 )
 from runs.actions.recovery import due, expire_leases, fail_overdue, overdue_kickoffs, stopping, unsettled
-from runs.actions.runs import request_cancel, retry, settle, stop_waiting, take_up
+from runs.actions.runs import Superseded, request_cancel, retry, settle, stop_waiting, take_up
 from runs.actions.start import KeyReused, ThreadBusy, start_run
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Failure",
     "Hold",
     "KeyReused",
+    "Superseded",
     "ThreadBusy",
     "checkpoint",
     "claim",

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from runs.actions.telling import tell_on_commit, tell_run
@@ -12,6 +13,8 @@ from runs.snapshot import run_event_view
 from threads.actions import add_message
 from threads.models import Message
 from threads.snapshot import message_view
+
+Runs = QuerySet[MultiModelRun]
 
 
 def complete_run(generation: Generation, text: str) -> bool:
@@ -34,20 +37,19 @@ def complete_run(generation: Generation, text: str) -> bool:
     return True
 
 
-def fail_run(run_id: UUID, code: str, message: str) -> bool:
-    """An active run ends without an answer. Returns whether it did."""
-    return _end(run_id, RunStatus.FAILED, error_code=code, error_message=message)
+def fail_run(run_id: UUID, rows: Runs, code: str, message: str) -> bool:
+    """End a run without an answer, if ``rows`` still holds it. Returns whether it did."""
+    return _end(run_id, rows, RunStatus.FAILED, error_code=code, error_message=message)
 
 
-def cancel_run(run_id: UUID) -> bool:
-    """An active run ends because a person stopped it. Returns whether it did."""
-    return _end(run_id, RunStatus.CANCELLED)
+def cancel_run(run_id: UUID, rows: Runs) -> bool:
+    """End a run because a person stopped it, if ``rows`` still holds it. Returns whether it did."""
+    return _end(run_id, rows, RunStatus.CANCELLED)
 
 
-def _end(run_id: UUID, status: RunStatus, **fields: str) -> bool:
+def _end(run_id: UUID, rows: Runs, status: RunStatus, **fields: str) -> bool:
     with transaction.atomic():
-        active = MultiModelRun.objects.filter(pk=run_id, status__in=RUN_ACTIVE)
-        if not active.update(status=status, ended_at=Now(), **fields):
+        if not rows.filter(pk=run_id, status__in=RUN_ACTIVE).update(status=status, ended_at=Now(), **fields):
             return False
         word = RunFailed if status == RunStatus.FAILED else RunCancelled
         tell_run(MultiModelRun.objects.get(pk=run_id), word)

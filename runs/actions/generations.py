@@ -26,9 +26,9 @@ from runs.events import (
     GenerationStarted,
 )
 from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
-from threads.actions import add_message
+from threads.actions import add_message, lock_threads
 from threads.events import Event
-from threads.models import Message
+from threads.models import Message, Thread
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0)
 
@@ -58,7 +58,7 @@ class Ending:
     tokens_cached: int | None = None
     tokens_reasoning: int | None = None
     first_token_after: float | None = None
-    """Seconds from the claim to the first piece of text."""
+    """Seconds from the request to the vendor to the first piece of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Failure:
 
     code: str
     message: str
-    tries: int = 1
-    """How many attempts may end like this before the generation has failed."""
+    tries: int | None = 1
+    """How many attempts may end in an error before the generation has failed; ``None`` for as many as any may."""
     retry_after: float | None = None
     """Seconds that the vendor asks to wait."""
 
@@ -127,6 +127,7 @@ def complete(held: Claim, ending: Ending) -> bool:
     """The whole text is here: keep it as a draft, or as the final answer and end of the run."""
     generation = held.generation
     with transaction.atomic():
+        lock_threads(Thread.objects.filter(pk=generation.thread_id))
         if not _end(held, GenerationStatus.COMPLETED, ending):
             return False
         tell_generation(generation, GenerationCompleted)
@@ -190,12 +191,14 @@ def _keep_draft(generation: Generation, text: str) -> None:
 def _wait(generation: Generation, failure: Failure) -> float | None:
     """Seconds before the next attempt: as the vendor asked, else a random part of a doubling wait (full jitter)."""
     failures = generation.failures + 1
-    if failures >= min(failure.tries, settings.ATTEMPTS_MAX):
+    if failures >= min(failure.tries or settings.ATTEMPTS_MAX, settings.ATTEMPTS_MAX):
         return None
     longest = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
     wait = uniform(0, longest) if failure.retry_after is None else failure.retry_after  # noqa: S311 (not a secret)
-    run = MultiModelRun.objects.filter(pk=generation.run_id, cancel_requested_at=None)
-    return wait if run.filter(deadline_at__gt=Now() + timedelta(seconds=wait)).exists() else None
+    reserved = settings.SYNTHESIS_TIMEOUT if generation.kind == Generation.Kind.CANDIDATE else 0
+    in_time = Q(deadline_at__gt=Now() + timedelta(seconds=wait + reserved))
+    run = MultiModelRun.objects.filter(in_time, pk=generation.run_id, cancel_requested_at=None)
+    return wait if run.exists() else None
 
 
 def _end(held: Claim, status: GenerationStatus, ending: Ending, **more: Any) -> bool:

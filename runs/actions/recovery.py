@@ -30,7 +30,7 @@ def overdue_kickoffs() -> list[UUID]:
 def expire_leases() -> int:
     """Take generations back from workers that no longer renew their lease; returns how many."""
     expired = Generation.objects.filter(status=GenerationStatus.STREAMING, lease_expires_at__lt=Now())
-    return sum(_take_back(generation) for generation in expired.select_related("run"))
+    return sum(_take_back(generation) for generation in expired.select_related("run").defer("sent_prompt"))
 
 
 def due() -> list[Generation]:
@@ -38,7 +38,7 @@ def due() -> list[Generation]:
     waiting = Generation.objects.filter(status=GenerationStatus.QUEUED, next_retry_at__lte=Now()).filter(
         run__status__in=[RunStatus.ANSWERING, RunStatus.SYNTHESIZING]
     )
-    return [generation for generation in waiting if _postpone(generation)]
+    return [generation for generation in waiting.defer("sent_prompt") if _postpone(generation)]
 
 
 def fail_overdue() -> int:
@@ -47,12 +47,16 @@ def fail_overdue() -> int:
         status__in=GENERATION_ACTIVE, run__deadline_at__lt=Now(), run__status__in=RUN_ACTIVE
     )
     message = _("It was not finished when the time of the run was over. Send the prompt again.")
-    ended = sum(_fail(generation, _same(generation), "timeout", message) for generation in late.select_related("run"))
+    ended = sum(
+        _fail(generation, _same(generation), "timeout", message)
+        for generation in late.select_related("run").defer("sent_prompt")
+    )
     never_begun = MultiModelRun.objects.filter(status=RunStatus.QUEUED, deadline_at__lt=Now()).values_list(
         "pk", flat=True
     )
     sentence = _("No worker was free before the time of the run was over. Send the prompt again.")
-    return ended + sum(fail_run(run_id, "overloaded", sentence) for run_id in never_begun)
+    waiting = MultiModelRun.objects.filter(status=RunStatus.QUEUED)
+    return ended + sum(fail_run(run_id, waiting, "overloaded", sentence) for run_id in never_begun)
 
 
 def stopping() -> list[UUID]:

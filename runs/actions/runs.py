@@ -7,17 +7,21 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from runs import catalogue
 from runs.actions.endings import cancel_run, complete_run, fail_run
 from runs.actions.start import ThreadBusy
 from runs.actions.telling import tell_generation, tell_run
+from runs.drafts import why_missing
 from runs.events import GenerationCancelled, RunStarted, RunSynthesizing
 from runs.models import GENERATION_ACTIVE, RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun, Outcome, RunStatus
+from threads.actions import lock_threads
+from threads.models import Thread
 
 GRACE = timedelta(seconds=30)
 """How long a task that was just enqueued may wait before the sweeper enqueues it again."""
@@ -42,6 +46,7 @@ def settle(run_id: UUID) -> bool:
     Returns whether this call made a synthesis that now waits for a worker.
     """
     with transaction.atomic():
+        lock_threads(Thread.objects.filter(runs=run_id))
         active = Generation.objects.filter(
             run=OuterRef("pk"), kind=Generation.Kind.CANDIDATE, status__in=GENERATION_ACTIVE
         )
@@ -78,10 +83,13 @@ def stop_waiting(run_id: UUID) -> None:
 def finish_cancel(run_id: UUID) -> bool:
     """End a run that was asked to stop once none of its generations is active. Returns whether it did."""
     active = Generation.objects.filter(run=OuterRef("pk"), status__in=GENERATION_ACTIVE)
-    ready = MultiModelRun.objects.filter(
-        ~Exists(active), pk=run_id, status__in=RUN_ACTIVE, cancel_requested_at__isnull=False
-    )
-    return ready.exists() and cancel_run(run_id)
+    return cancel_run(run_id, MultiModelRun.objects.filter(~Exists(active), cancel_requested_at__isnull=False))
+
+
+class Superseded(Exception):
+    """The conversation has gone on since."""
+
+    message = gettext_lazy("The conversation has gone on since. Send the prompt again at its end.")
 
 
 def retry(run_id: UUID) -> bool:
@@ -91,33 +99,39 @@ def retry(run_id: UUID) -> bool:
 
     Raises:
         ThreadBusy: another run is active in the thread.
+        Superseded: a later prompt stands in the thread; an answer behind it would cut it out of the conversation.
     """
     ended = MultiModelRun.objects.filter(pk=run_id, status__in=[RunStatus.FAILED, RunStatus.CANCELLED], final=None)
-    try:
-        with transaction.atomic():
-            changed = ended.update(
-                status=RunStatus.QUEUED,
-                outcome="",
-                dispatched_at=None,
-                ended_at=None,
-                cancel_requested_at=None,
-                error_code="",
-                error_message="",
-                deadline_at=Now() + timedelta(seconds=settings.RUN_TIMEOUT),
-            )
-            if changed:
-                _ask_again(run_id)
-                tell_run(MultiModelRun.objects.get(pk=run_id), RunStarted)
-            return bool(changed)
-    except IntegrityError:
-        raise ThreadBusy from None
+    with transaction.atomic():
+        lock_threads(Thread.objects.filter(runs=run_id))
+        run = ended.select_related("prompt").first()
+        if run is None:
+            return False
+        if MultiModelRun.objects.filter(thread=run.thread_id, status__in=RUN_ACTIVE).exists():
+            raise ThreadBusy
+        if MultiModelRun.objects.filter(thread=run.thread_id, prompt__position__gt=run.prompt.position).exists():
+            raise Superseded
+        changed = ended.update(
+            status=RunStatus.QUEUED,
+            outcome="",
+            dispatched_at=None,
+            ended_at=None,
+            cancel_requested_at=None,
+            error_code="",
+            error_message="",
+            deadline_at=Now() + timedelta(seconds=settings.RUN_TIMEOUT),
+        )
+        if changed:
+            _ask_again(run_id)
+            tell_run(run, RunStarted)
+    return bool(changed)
 
 
 def _ask_again(run_id: UUID) -> None:
     generations = Generation.objects.filter(run_id=run_id)
     generations.filter(kind=Generation.Kind.SYNTHESIS).update(current=False)
     candidates = generations.filter(kind=Generation.Kind.CANDIDATE)
-    without_draft = [candidate.pk for candidate in candidates if not _is_draft(candidate)]
+    without_draft = [candidate.pk for candidate in candidates if _why_missing(candidate)]
     candidates.filter(pk__in=without_draft).update(
         status=GenerationStatus.QUEUED, failures=0, ended_at=None, lease_owner=None, lease_expires_at=None
     )
@@ -127,12 +141,13 @@ def _conclude_answers(run: MultiModelRun) -> bool:
     candidates = list(
         run.generations.filter(kind=Generation.Kind.CANDIDATE).select_related("run__prompt", "run__thread")
     )
-    drafts = [candidate for candidate in candidates if _is_draft(candidate)]
+    drafts = [candidate for candidate in candidates if not _why_missing(candidate)]
+    joined = MultiModelRun.objects.filter(status=RunStatus.SYNTHESIZING)
     if run.cancel_requested_at:
-        cancel_run(run.pk)
+        cancel_run(run.pk, joined)
     elif not drafts:
         _set_outcome(run, Outcome.NONE)
-        fail_run(run.pk, "no_draft", _no_draft(candidates))
+        fail_run(run.pk, joined, "no_draft", _no_draft(candidates))
     elif len(drafts) == 1:
         _set_outcome(run, Outcome.SINGLE)
         complete_run(drafts[0], drafts[0].text)
@@ -146,17 +161,19 @@ def _conclude_answers(run: MultiModelRun) -> bool:
 
 def _conclude_synthesis(run_id: UUID) -> None:
     """A synthesis that ended without a final answer ends its run; the drafts stay."""
-    synthesis = Generation.objects.filter(
-        run_id=run_id, run__status=RunStatus.SYNTHESIZING, kind=Generation.Kind.SYNTHESIS, current=True
-    ).first()
-    if synthesis is None:
+    synthesis = Generation.objects.filter(run_id=run_id, kind=Generation.Kind.SYNTHESIS, current=True).first()
+    if synthesis is None or synthesis.status == GenerationStatus.CANCELLED:
         finish_cancel(run_id)
     elif synthesis.status == GenerationStatus.FAILED:
+        failed = Generation.objects.filter(pk=synthesis.pk, current=True, status=GenerationStatus.FAILED)
         label = catalogue.describe(synthesis.model_id).label
         cause = {"model": label, "cause": synthesis.error_message}
-        fail_run(run_id, "synthesis_failed", _("%(model)s could not write the final answer. %(cause)s") % cause)
-    elif synthesis.status == GenerationStatus.CANCELLED:
-        cancel_run(run_id)
+        fail_run(
+            run_id,
+            MultiModelRun.objects.filter(Exists(failed), status=RunStatus.SYNTHESIZING),
+            "synthesis_failed",
+            _("%(model)s could not write the final answer. %(cause)s") % cause,
+        )
 
 
 def _create_synthesis(run: MultiModelRun, drafts: Sequence[Generation]) -> None:
@@ -182,17 +199,12 @@ def letter(index: int) -> str:
     return (letter(index // 26 - 1) if index >= 26 else "") + chr(ord("A") + index % 26)
 
 
-def _is_draft(candidate: Generation) -> bool:
-    """A text that the master can use: whole, not empty, not a refusal."""
-    whole = candidate.status == GenerationStatus.COMPLETED and candidate.finish_reason != "refusal"
-    return whole and bool(candidate.text.strip())
+def _why_missing(candidate: Generation) -> str:
+    return why_missing(candidate.status, candidate.finish_reason, candidate.text, candidate.error_message)
 
 
 def _no_draft(candidates: Sequence[Generation]) -> str:
-    causes = [
-        f"{catalogue.describe(candidate.model_id).label}: {candidate.error_message or _('It declined to answer.')}"
-        for candidate in candidates
-    ]
+    causes = [f"{catalogue.describe(each.model_id).label}: {_why_missing(each)}" for each in candidates]
     return " ".join([_("No model answered."), *causes])
 
 

@@ -73,7 +73,9 @@ def start_run(
         # Two requests raced and one came through: the same key is the same run, else the thread is busy.
         if earlier := _earlier(owner, idempotency_key, fingerprint):
             return earlier, False
-        raise ThreadBusy from None
+        if thread.runs.filter(status__in=RUN_ACTIVE).exists():
+            raise ThreadBusy from None
+        raise
 
 
 def _create(

@@ -88,7 +88,7 @@ def context(
     """Ada's browser; a test asks for another width by parametrizing this fixture indirectly."""
     options: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, **getattr(request, "param", {})}
     context = browser.new_context(base_url=product.url, **options)
-    context.add_cookies([{"name": "sessionid", "value": ada.session, "url": product.url}])
+    context.add_cookies([{"name": product.cookie("sessionid"), "value": ada.session, "url": product.url}])
     yield context
     context.close()
 

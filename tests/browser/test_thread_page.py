@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.browser.conftest import HOSTILE
 from tests.product import Person, Product, wait_for
@@ -135,6 +135,42 @@ def test_a_run_is_stopped_from_the_composer(page: Page) -> None:
     expect(turn.locator(".card").first).to_contain_text("restarted (attempt 2)")
 
 
+def test_an_older_turn_is_not_offered_again_and_has_a_page_of_its_own(page: Page, ada: Person) -> None:
+    first = ask(page, "Who is there?", "wire:status-401")
+    expect(first.get_by_role("button", name="Try again")).to_be_visible(timeout=20 * SECONDS)
+    thread = page.url.rstrip("/").split("/")[-1]
+    second = ada.ask("And now?", "demo:quick", thread=thread)
+    expect(page.locator("[data-run]")).to_have_count(2)
+    expect(first.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(page.locator("[data-run]").nth(1)).to_have_attribute("data-run-status", "completed", timeout=20 * SECONDS)
+    page.goto(f"/threads/{thread}/?before={second['id']}")
+    expect(page.locator("[data-prompt]")).to_have_text("Who is there?")
+    page.get_by_role("link", name="Go to the newest turns").click()
+    expect(page.locator("[data-run]")).to_have_count(2)
+
+
+def test_a_turn_that_does_not_come_at_first_is_asked_for_again(page: Page, ada: Person) -> None:
+    turn = ask(page, "First", "demo:quick")
+    expect(turn).to_have_attribute("data-run-status", "completed", timeout=20 * SECONDS)
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(str(frame))))
+    page.reload()
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) < 3:
+            route.fulfill(status=500)
+        else:
+            route.continue_()
+
+    page.route("**/turn/", refuse)
+    second = ada.ask("Second", "demo:quick", thread=page.url.rstrip("/").split("/")[-1])
+    expect(page.locator("[data-run]")).to_have_count(2, timeout=10 * SECONDS)
+    assert {url.split("/")[-3] for url in asked} == {second["id"]}
+    assert all(second["id"] in frame for frame in sent)
+
+
 def test_a_model_that_fails_says_why_on_its_card_and_in_the_heading(page: Page) -> None:
     turn = ask(page, "Who is there?", "demo:quick", "demo:quick", "wire:status-401")
     expect(turn).to_have_attribute("data-run-status", "completed", timeout=20 * SECONDS)
@@ -248,7 +284,7 @@ def test_who_is_signed_out_meanwhile_is_told_and_loses_no_text(
 ) -> None:
     turn = ask(page, "Still here?", "demo:quick")
     expect(turn).to_have_attribute("data-run-status", "completed", timeout=20 * SECONDS)
-    context.clear_cookies(name="sessionid")
+    context.clear_cookies(name=product.cookie("sessionid"))
     page.fill("#prompt", "A long thought")
     page.click("[data-send]")
     expect(page.get_by_role("alert")).to_contain_text("You are signed out.")
@@ -257,8 +293,10 @@ def test_who_is_signed_out_meanwhile_is_told_and_loses_no_text(
     product.processes["web"].wait()
     product.start_program("web")
     expect(page.get_by_role("link", name="Sign in again")).to_be_visible(timeout=30 * SECONDS)
-    again = [("sessionid", ada.session), ("csrftoken", "a" * 32)]  # a sign-in gives a new token, too
-    context.add_cookies([{"name": name, "value": value, "url": product.url} for name, value in again])
+    again = {"sessionid": ada.session, "csrftoken": "a" * 32}  # a sign-in gives a new token, too
+    context.add_cookies(
+        [{"name": product.cookie(name), "value": value, "url": product.url} for name, value in again.items()]
+    )
     page.click("[data-send]")
     expect(page.locator("[data-run]")).to_have_count(2)
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,6 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from chatproject import env, places
+from tests.product import ROOT
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,16 @@ def test_the_public_address_follows_host_and_port(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PUBLIC_URL", "https://chat.example.org/")
     assert places.public_url() == "https://chat.example.org"
     assert "chat.example.org" in places.known_hosts()
+
+
+@pytest.mark.parametrize(
+    "values", [{"RUN_TIMEOUT": "100", "SYNTHESIS_TIMEOUT": "180"}, {"LEASE_SECONDS": "2", "CHECKPOINT_SECONDS": "1"}]
+)
+def test_values_that_contradict_each_other_stop_the_start(values: dict[str, str]) -> None:
+    command = [sys.executable, "manage.py", "check"]
+    result = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **values}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert all(name in result.stderr for name in values)
+    assert "Traceback" not in result.stderr

@@ -21,7 +21,7 @@ def eve(product: Product) -> Person:
 async def open_socket(
     product: Product, thread: str, person: Person | None, origin: str = ""
 ) -> AsyncIterator[ClientConnection]:
-    headers = {"Cookie": f"sessionid={person.session}"} if person else {}
+    headers = {"Cookie": f"{product.cookie('sessionid')}={person.session}"} if person else {}
     address = f"{product.url.replace('http', 'ws', 1)}/ws/threads/{thread}/"
     async with connect(address, additional_headers=headers, origin=origin or product.url) as socket:  # type: ignore[arg-type]
         yield socket

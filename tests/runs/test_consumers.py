@@ -1,21 +1,27 @@
+import asyncio
 import json
+import threading
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from channels.layers import get_channel_layer
+from channels.layers import channel_layers, get_channel_layer
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 
 from chatproject.asgi import application
-from runs import actions
+from runs import actions, consumers
 from runs.snapshot import thread_snapshot
 from tests.runs.rows import answering, candidates, claimed, completed, started
 from threads import live
 from threads.actions import create_lanes, create_thread, delete_thread, rename_thread
+from threads.channel import FRAMES_MAX, ThreadLayer
 from threads.connections import sync_client
 
 pytestmark = [pytest.mark.usefixtures("models", "redis_flushed"), pytest.mark.django_db(transaction=True)]
@@ -26,7 +32,9 @@ ORIGIN = b"http://127.0.0.1:8000"
 class Socket(ApplicationCommunicator):
     """A websocket to the application (that of ``channels.testing`` needs daphne)."""
 
-    def __init__(self, path: str, cookie: bytes, origin: bytes | None) -> None:
+    def __init__(
+        self, path: str, cookie: bytes, origin: bytes | None, application: Callable[..., Any] = application
+    ) -> None:
         headers = [(b"host", b"127.0.0.1:8000"), (b"cookie", cookie)] + ([(b"origin", origin)] if origin else [])
         super().__init__(
             application,
@@ -61,12 +69,15 @@ class Socket(ApplicationCommunicator):
 def session_of(user: Any) -> bytes:
     client = Client()
     client.force_login(user)
-    return f"sessionid={client.cookies['sessionid'].value}".encode()
+    name = settings.SESSION_COOKIE_NAME
+    return f"{name}={client.cookies[name].value}".encode()
 
 
 @asynccontextmanager
-async def opened(path: str, cookie: bytes = b"", origin: bytes | None = ORIGIN) -> AsyncIterator[Socket]:
-    socket = Socket(path, cookie, origin)
+async def opened(
+    path: str, cookie: bytes = b"", origin: bytes | None = ORIGIN, application: Callable[..., Any] = application
+) -> AsyncIterator[Socket]:
+    socket = Socket(path, cookie, origin, application)
     try:
         yield socket
     finally:
@@ -176,7 +187,8 @@ async def test_a_stranger_is_asked_to_sign_in(ada: Any) -> None:
 
 async def test_a_session_that_is_over_is_asked_to_sign_in(ada: Any, cookie: bytes) -> None:
     thread = await sync_to_async(create_thread)(ada)
-    for wrong in (b"sessionid=nonsense", b"sessionid=", cookie + b"x"):
+    name = settings.SESSION_COOKIE_NAME.encode()
+    for wrong in (name + b"=nonsense", name + b"=", cookie + b"x"):
         async with watching(thread.pk, wrong) as socket:
             assert (await socket.closed())[0] == 4401
 
@@ -277,3 +289,141 @@ async def test_many_requests_are_each_answered(ada: Any, cookie: bytes) -> None:
             await socket.say({"type": "snapshot"})
         for _ in range(30):
             assert (await socket.hear())["type"] == "snapshot"
+
+
+@asynccontextmanager
+async def watching_slowly(thread_id: Any, cookie: bytes) -> AsyncIterator[tuple[Socket, asyncio.Event]]:
+    """A socket whose client takes frames only while the event is set."""
+    takes = asyncio.Event()
+    takes.set()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        async def when_taken(message: Any) -> None:
+            await takes.wait()
+            await send(message)
+
+        await application(scope, receive, when_taken)
+
+    async with opened(f"/ws/threads/{thread_id}/", cookie, application=slow) as socket:
+        assert await socket.connect()
+        yield socket, takes
+
+
+async def test_a_slow_socket_loses_frames_and_gets_one_snapshot_for_them(ada: Any, cookie: bytes) -> None:
+    thread = await sync_to_async(create_thread)(ada, "Before")
+    async with watching_slowly(thread.pk, cookie) as (slow, takes), watching(thread.pk, cookie) as healthy:
+        for socket in (slow, healthy):
+            await socket.hear()
+        takes.clear()
+        for number in range(FRAMES_MAX + 2):
+            await sync_to_async(rename_thread)(thread, f"Title {number}")
+            assert (await healthy.hear())["thread"]["title"] == f"Title {number}"
+        takes.set()
+        assert (await slow.hear())["thread"]["title"] == "Title 0"  # was on its way
+        snapshot = await slow.hear()
+        assert (snapshot["type"], snapshot["thread"]["title"]) == ("snapshot", f"Title {FRAMES_MAX + 1}")
+        await sync_to_async(rename_thread)(thread, "After")
+        assert await slow.hear() == await healthy.hear()
+
+
+async def test_a_socket_that_takes_nothing_is_let_go(ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = await sync_to_async(create_thread)(ada)
+    async with watching_slowly(thread.pk, cookie) as (slow, takes):
+        await slow.hear()
+        monkeypatch.setattr(consumers, "PATIENCE", 0.3)
+        takes.clear()
+        await sync_to_async(rename_thread)(thread, "Title")
+        await asyncio.sleep(0.4)
+        takes.set()
+        assert await slow.closed() == (1013, "The connection is too slow for what is said here. Connect again.")
+        layer: Any = get_channel_layer()
+        assert not layer.groups
+
+
+async def test_a_client_that_vanishes_in_the_middle_of_a_frame_leaves_nothing_behind(ada: Any, cookie: bytes) -> None:
+    thread = await sync_to_async(create_thread)(ada)
+
+    async def vanishing(scope: Any, receive: Any, send: Any) -> None:
+        async def broken(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                raise OSError
+            await send(message)
+
+        with suppress(OSError):
+            await application(scope, receive, broken)
+
+    async with opened(f"/ws/threads/{thread.pk}/", cookie, application=vanishing) as socket:
+        assert await socket.connect()
+        await socket.wait(3)
+        layer: Any = get_channel_layer()
+        assert (layer.groups, layer.channels) == ({}, {})
+
+
+async def test_with_redis_away_the_socket_says_so_and_closes(
+    ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = await sync_to_async(create_thread)(ada)
+    monkeypatch.setitem(channel_layers.backends, "default", ThreadLayer(["unix:///nowhere/valkey.sock"]))
+    async with watching(thread.pk, cookie) as socket:
+        reason = "The broker cannot be reached at the moment. Connect again in a few seconds."
+        assert await socket.closed() == (1013, reason)
+
+
+def sign_out(user: Any) -> None:
+    Session.objects.all().delete()
+
+
+def deactivate(user: Any) -> None:
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+
+
+def change_password(user: Any) -> None:
+    user.set_password("another long pass phrase")
+    user.save()
+
+
+@pytest.mark.parametrize("end", [sign_out, deactivate, change_password])
+@pytest.mark.parametrize("asks", [True, False])
+async def test_whoever_is_signed_in_no_longer_hears_nothing_more(
+    ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch, end: Callable[[Any], None], *, asks: bool
+) -> None:
+    thread = await sync_to_async(create_thread)(ada)
+    async with watching(thread.pk, cookie) as socket:
+        await socket.hear()
+        await sync_to_async(end)(ada)
+        if asks:
+            await socket.say({"type": "snapshot"})
+        else:
+            monkeypatch.setattr(consumers, "CHECK_EVERY", 0.0)
+            await sync_to_async(rename_thread)(thread, "Secret")
+        assert await socket.closed() == (4401, "Sign in, then connect again.")
+
+
+async def test_sockets_read_the_database_side_by_side_and_keep_no_connection(
+    ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = await sync_to_async(create_thread)(ada)
+    together = threading.Barrier(2, timeout=3)
+    whole = consumers.brief_snapshot
+
+    def when_both_read(thread: Any) -> Any:
+        together.wait()
+        return whole(thread)
+
+    monkeypatch.setattr(consumers, "brief_snapshot", when_both_read)
+    async with watching(thread.pk, cookie) as one, watching(thread.pk, cookie) as two:
+        assert await one.hear() == await two.hear()
+    monkeypatch.undo()
+    assert await sync_to_async(_open_connections)() == 0
+
+
+def _open_connections() -> int:
+    """How many of the readers hold a connection now."""
+    workers = consumers.READERS._max_workers
+    everyone = threading.Barrier(workers, timeout=3)
+
+    def holds() -> bool:
+        everyone.wait()
+        return connection.connection is not None
+
+    return sum(reading.result() for reading in [consumers.READERS.submit(holds) for _ in range(workers)])

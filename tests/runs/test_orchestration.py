@@ -239,3 +239,18 @@ def test_a_run_whose_every_worker_always_dies_ends(ada: Any, settings: Any) -> N
         orchestration.sweep()
     assert (fresh(run).status, fresh(run).error_code) == ("failed", "no_draft")
     assert "died, several times" in fresh(run).error_message
+
+
+def test_a_row_that_cannot_be_brought_on_holds_up_no_other(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    poisoned, other = [started(ada), started(ada)]
+    MultiModelRun.objects.update(created_at=Now() - AGO)
+    taken = []
+
+    def dispatch(run_id: Any) -> None:
+        if run_id == poisoned.pk:
+            raise RuntimeError("poison")
+        taken.append(run_id)
+
+    monkeypatch.setattr(orchestration, "dispatch", dispatch)
+    assert orchestration.sweep() == 1
+    assert taken == [other.pk]

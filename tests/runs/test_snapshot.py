@@ -2,9 +2,13 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from runs import actions, snapshot
-from runs.snapshot import generation_view, run_event_view, run_view, thread_snapshot
+from runs.events import RunView
+from runs.models import MultiModelRun
+from runs.snapshot import RECENT, brief_snapshot, generation_view, run_event_view, run_view, thread_snapshot
 from tests.runs.rows import (
     THREE,
     answering,
@@ -22,6 +26,7 @@ from tests.runs.rows import (
 from threads import live
 from threads.actions import create_thread
 from threads.connections import sync_client
+from threads.models import Message
 
 pytestmark = pytest.mark.usefixtures("models", "said", "redis_flushed")
 
@@ -139,6 +144,65 @@ def test_a_long_thread_is_its_newest_part(ada: Any, monkeypatch: pytest.MonkeyPa
     shown = thread_snapshot(run.thread)
     assert [m["content"] for m in shown.messages] == ["Two?", "Three?"]
     assert len(shown.runs) == 2
+    assert [view["id"] for view in brief_snapshot(run.thread).runs] == [view["id"] for view in shown.runs]
+
+
+def several(ada: Any, count: int) -> MultiModelRun:
+    """A thread of completed runs; the last one of them."""
+    run = completed(ada)
+    for number in range(2, count + 1):
+        run = started(ada, thread=run.thread, prompt=f"Question {number}?")
+        actions.take_up(run.pk)
+        for candidate in candidates(run):
+            complete(candidate)
+        actions.settle(run.pk)
+        complete(synthesis(run), f"Answer {number}.")
+    return fresh(run)
+
+
+def texts(view: RunView) -> set[str | None]:
+    return {generation["text"] for generation in view["generations"]}
+
+
+def test_a_brief_snapshot_of_a_young_thread_is_all_of_it(ada: Any) -> None:
+    run = several(ada, RECENT)
+    assert brief_snapshot(run.thread) == thread_snapshot(run.thread)
+    assert brief_snapshot(create_thread(ada)).runs == []
+
+
+def test_a_brief_snapshot_has_all_states_and_only_the_newest_texts(ada: Any) -> None:
+    last = several(ada, RECENT + 2)
+    active = started(ada, thread=last.thread, prompt="And?")
+    actions.take_up(active.pk)
+    held = claimed(candidates(active)[0])
+    sync_client().set(live.key(held.generation.pk, 1), "So far")
+    brief, full = brief_snapshot(last.thread), thread_snapshot(last.thread)
+    assert [texts(view) for view in brief.runs[:2]] == [{None}, {None}]
+    assert brief.runs[2:] == full.runs[2:]
+    assert brief.runs[-1]["generations"][0]["text"] == "So far"
+    for view, whole in zip(brief.runs[:2], full.runs[:2], strict=True):
+        assert {**view, "generations": None} == {**whole, "generations": None}
+    assert brief.messages == full.messages[4:]
+
+
+def test_its_size_does_not_grow_with_the_texts_of_long_ago(ada: Any) -> None:
+    last = several(ada, RECENT + 1)
+    before = len(json.dumps(brief_snapshot(last.thread).payload()))
+    first = last.thread.runs.order_by("created_at")[0]
+    first.generations.update(text="x" * 100_000)
+    Message.objects.filter(pk__in=[first.prompt_id, first.final_id]).update(content="x" * 100_000)
+    assert len(json.dumps(brief_snapshot(last.thread).payload())) == before
+
+
+def test_no_view_reads_what_was_sent_to_the_models(ada: Any) -> None:
+    run = several(ada, RECENT + 1)
+    with CaptureQueriesContext(connection) as read:
+        for shown in (brief_snapshot, thread_snapshot):
+            shown(run.thread)
+        for view in (run_view, run_event_view):
+            view(run.pk)
+    assert "runs_generation" in str(read.captured_queries)
+    assert "sent_prompt" not in str(read.captured_queries)
 
 
 def test_it_takes_a_constant_number_of_queries(ada: Any, django_assert_num_queries: Any) -> None:
@@ -151,5 +215,8 @@ def test_it_takes_a_constant_number_of_queries(ada: Any, django_assert_num_queri
         actions.request_cancel(run.pk)
     with django_assert_num_queries(3):
         thread_snapshot(thread)
-    with django_assert_num_queries(2):
-        run_view(run.pk)
+    with django_assert_num_queries(4):  # runs, generations with and without texts, messages
+        brief_snapshot(thread)
+    for view in (run_view, run_event_view):
+        with django_assert_num_queries(2):
+            view(run.pk)

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 from django.test import Client
 
-from runs import actions, catalogue
+from chatproject import places
+from runs import actions, catalogue, views
+from runs.choices import Choice, picker
+from runs.events import Snapshot
 from runs.models import MultiModelRun
 from tests.runs.rows import (
     THREE,
@@ -28,8 +31,9 @@ from tests.runs.rows import (
     synthesis,
     synthesizing,
 )
-from threads.actions import create_thread
-from threads.models import Thread
+from threads.actions import add_message, create_thread, delete_thread
+from threads.models import Message, Thread
+from threads.snapshot import thread_view
 
 pytestmark = pytest.mark.usefixtures("models", "said", "sent")
 
@@ -134,6 +138,83 @@ def test_pages_are_not_kept_by_caches(page: Client, ada: Any, path: str) -> None
     run = started(ada)
     answer = page.get(path.format(run.thread_id if "threads" in path else run.pk))
     assert "no-store" in answer["Cache-Control"]
+
+
+def test_another_language_is_not_spoken_by_halves(page: Client) -> None:
+    answer = page.get("/", headers={"Accept-Language": "de"})
+    assert '<html lang="en">' in answer.content.decode()
+    assert answer["Content-Language"] == "en"
+    page.logout()
+    assert "Password:" in page.get("/sign-in/", headers={"Accept-Language": "de"}).content.decode()
+
+
+def test_two_copies_on_one_machine_keep_their_cookies_apart(page: Client, tmp_path: Path) -> None:
+    names = {places.cookie_name("sessionid", places.secret_key(tmp_path / copy)) for copy in ("one", "two")}
+    assert len(names) == 2
+    assert all(re.fullmatch(r"sessionid_[0-9a-f]{6}", name) for name in names)
+    html = page.get("/").content.decode()
+    own = {places.cookie_name(name, settings.SECRET_KEY) for name in ("sessionid", "csrftoken")}
+    assert set(page.cookies) == own
+    assert f'data-csrf-cookie="{settings.CSRF_COOKIE_NAME}"' in html
+
+
+# --- turns that stand before the newest ones ---
+
+
+@pytest.fixture
+def long(ada: Any, monkeypatch: pytest.MonkeyPatch) -> list[MultiModelRun]:
+    """Five stopped runs of one thread, of which a page shows two."""
+    monkeypatch.setattr("runs.snapshot.TURNS", 2)
+    thread = create_thread(ada, "A long thread")
+    turns = [ended(ada, thread, f"Prompt {number}?") for number in range(5)]
+    complete_with_final(turns[1])
+    return turns
+
+
+def ended(owner: Any, thread: Thread, prompt: str = "Why?") -> MultiModelRun:
+    run = started(owner, thread=thread, prompt=prompt)
+    actions.request_cancel(run.pk)
+    return fresh(run)  # type: ignore[no-any-return]
+
+
+def complete_with_final(run: MultiModelRun) -> None:
+    final = add_message(run.thread, Message.Kind.FINAL, "The answer of old.", parent=run.prompt)
+    change(run, status="completed", outcome="full", final=final)
+
+
+def test_older_turns_are_pages_of_their_own(page: Client, long: list[MultiModelRun]) -> None:
+    path = f"/threads/{long[0].thread_id}/"
+    steps = [
+        (path, long[3:], long[3]),
+        (f"{path}?before={long[3].pk}", long[1:3], long[1]),
+        (f"{path}?before={long[1].pk}", long[:1], None),
+    ]
+    for where, turns, before in steps:
+        html = page.get(where).content.decode()
+        assert re.findall(r' data-run="([^"]+)"', html) == [str(turn.pk) for turn in turns]
+        assert re.findall(r'href="\?before=([^"]+)"', html) == ([str(before.pk)] if before else [])
+    assert "The answer of old." in page.get(steps[1][0]).content.decode()
+
+
+def test_a_page_of_older_turns_follows_nothing_and_asks_nothing(page: Client, long: list[MultiModelRun]) -> None:
+    path = f"/threads/{long[0].thread_id}/"
+    html = page.get(f"{path}?before={long[3].pk}").content.decode()
+    for part in ("data-socket", "<textarea", 'id="picker"', "/retry/", "#prompt"):
+        assert part in page.get(path).content.decode()
+        assert part not in html
+    assert f'href="{path}">Go to the newest turns' in html
+
+
+def test_a_short_thread_has_no_way_to_earlier_turns(page: Client, ada: Any) -> None:
+    run = started(ada)
+    assert "?before=" not in page.get(f"/threads/{run.thread_id}/").content.decode()
+
+
+def test_older_turns_are_those_of_the_owners_thread_alone(page: Client, ada: Any, bob: Any) -> None:
+    mine, other, theirs = started(ada), started(ada), started(bob)
+    for before in (other.pk, theirs.pk, uuid.uuid4(), "zzz", ""):
+        assert page.get(f"/threads/{mine.thread_id}/?before={before}").status_code == 404
+    assert page.get(f"/threads/{theirs.thread_id}/?before={theirs.pk}").status_code == 404
 
 
 # --- who may ---
@@ -291,6 +372,33 @@ def test_a_body_over_the_limit_is_refused(page: Client, settings: LazySettings) 
     assert counts() == before
 
 
+def gone(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """As if the thread was deleted between its reading and this verb."""
+
+    def deleted(owner: Any, thread: Thread, *args: Any, **kwargs: Any) -> Any:
+        delete_thread(Thread.objects.get(pk=thread.pk))
+        return real(owner, thread, *args, **kwargs)
+
+    real = getattr(views, verb)
+    monkeypatch.setattr(views, verb, deleted)
+
+
+@pytest.mark.parametrize("headers", [FETCH, {}])
+def test_a_thread_deleted_meanwhile_takes_no_prompt(
+    page: Client, thread: Thread, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    gone(monkeypatch, "start_multi_model_generation")
+    assert page.post(runs(thread), fields(), headers=headers).status_code == 404
+    assert counts() == (0, 0, 0, 0)
+
+
+def test_a_run_deleted_meanwhile_has_no_turn(page: Client, ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = started(ada)
+    monkeypatch.setattr(views, "_newest", lambda thread: None)
+    monkeypatch.setattr(views, "thread_snapshot", lambda thread, run_id: Snapshot(thread_view(thread), [], []))
+    assert page.get(f"/runs/{run.pk}/turn/").status_code == 404
+
+
 # --- stopping and trying again ---
 
 
@@ -315,6 +423,23 @@ def test_a_run_is_not_tried_again_while_another_one_is_active(page: Client, ada:
     answer = page.post(f"/runs/{run.pk}/retry/")
     assert answer.status_code == 409
     assert "still answering" in answer.content.decode()
+
+
+def test_only_the_newest_turn_offers_to_try_again(page: Client, ada: Any) -> None:
+    old = failed(ada)
+    assert "/retry/" in shown(page, old)
+    new = ended(ada, old.thread)
+    assert "/retry/" not in shown(page, old)
+    assert re.findall(r"/runs/([^/]+)/retry/", page.get(f"/threads/{old.thread_id}/").content.decode()) == [str(new.pk)]
+
+
+def test_a_run_is_not_tried_again_once_the_conversation_has_gone_on(page: Client, ada: Any) -> None:
+    run = failed(ada)
+    ended(ada, run.thread)
+    answer = page.post(f"/runs/{run.pk}/retry/", headers=FETCH)
+    assert (answer.status_code, answer.content.decode()) == (409, str(actions.Superseded.message))
+    assert str(actions.Superseded.message) in page.post(f"/runs/{run.pk}/retry/").content.decode()
+    assert fresh(run).status == "failed"
 
 
 # --- what a turn says ---
@@ -451,6 +576,18 @@ def test_it_proposes_nobody_who_cannot_be_asked(page: Client, ada: Any, settings
     html = page.get(f"/threads/{thread.pk}/").content.decode()
     assert chosen(html) == ("swift:two", ["swift:one"])
     assert "lost:key" not in html
+
+
+def test_a_provider_is_one_group_wherever_its_models_stand(page: Client, models: Path) -> None:
+    models.write_text(models.read_text() + '[[models]]\nid = "other:one"\n[[models]]\nid = "swift:four"\n')
+    settings.PROVIDERS["other"] = settings.PROVIDERS["swift"]
+    catalogue.models.cache_clear()
+    groups = [(name, [option.model.id for option in options]) for name, options in picker(Choice()).groups]
+    assert groups == [
+        ("swift", ["swift:one", "swift:two", "swift:three", "swift:four"]),
+        ("other", ["other:one"]),
+        ("played", ["played:script"]),
+    ]
 
 
 def test_the_picker_says_what_is_known_of_a_model(page: Client) -> None:

@@ -98,3 +98,9 @@ def test_a_thread_takes_a_constant_number_of_queries(
         add_message(thread, Message.Kind.FINAL, "x", parent=None)
     with django_assert_max_num_queries(9):
         admin.get(f"/admin/threads/thread/{thread.pk}/change/")
+
+
+def test_a_person_can_be_deleted_with_all_that_is_theirs(admin: Client, thread: Thread) -> None:
+    answer = admin.post(f"/admin/auth/user/{thread.owner_id}/delete/", {"post": "yes"})
+    assert answer.status_code == 302
+    assert not Thread.objects.filter(pk=thread.pk).exists()

@@ -1,5 +1,6 @@
 import json
 import logging
+import time
 import uuid
 from typing import Any
 
@@ -8,6 +9,7 @@ import redis
 from channels.layers import get_channel_layer
 
 from threads import channel
+from threads.channel import BYTES_MAX, FRAMES_MAX, FrameQueue, ThreadLayer
 from threads.events import ThreadUpdated
 
 THREAD = uuid.uuid4()
@@ -42,3 +44,65 @@ def test_a_frame_that_cannot_be_sent_is_logged_and_nothing_else(
     assert [record.message for record in caplog.records] == [
         f"A frame was not sent to thread {THREAD}: ConnectionError"
     ] * 2
+
+
+def all_of(queue: FrameQueue) -> list[bytes]:
+    return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
+def test_frames_wait_in_their_order() -> None:
+    queue, frames = FrameQueue(b"resync"), [bytes([number]) for number in range(FRAMES_MAX)]
+    for frame in frames:
+        queue.put_nowait(frame)
+    assert all_of(queue) == frames
+
+
+def test_one_frame_too_many_and_a_resync_stands_for_all() -> None:
+    queue = FrameQueue(b"resync")
+    for _ in range(3 * FRAMES_MAX):
+        queue.put_nowait(b"frame")
+    assert all_of(queue) == [b"resync"]
+    queue.put_nowait(b"later")
+    assert all_of(queue) == [b"later"]
+
+
+def test_what_waits_is_bounded_in_bytes_too() -> None:
+    queue, half = FrameQueue(b"resync"), b"x" * (BYTES_MAX // 2)
+    for _ in range(2):
+        queue.put_nowait(half)
+    assert all_of(queue) == [half, half]
+    for _ in range(3):
+        queue.put_nowait(half)
+    assert all_of(queue) == [b"resync"]
+
+
+def test_a_frame_that_is_larger_than_the_bound_is_let_through_alone() -> None:
+    queue, whole_text = FrameQueue(b"resync"), b"x" * (2 * BYTES_MAX)
+    queue.put_nowait(whole_text)
+    assert all_of(queue) == [whole_text]
+
+
+@pytest.mark.usefixtures("redis_flushed")
+async def test_a_socket_that_takes_nothing_finds_a_resync_and_then_what_is_new() -> None:
+    layer: Any = get_channel_layer()
+    stalled, healthy = [await layer.new_channel() for _ in range(2)]
+    for name in (stalled, healthy):
+        await layer.group_add(channel.group_name(THREAD), name)
+    for _ in range(FRAMES_MAX + 50):
+        channel.send(THREAD, EVENT)
+        assert (await layer.receive(healthy))["type"] == "thread.event"
+    assert await layer.receive(stalled) == {"type": "thread.resync"}
+    channel.send(THREAD, EVENT)
+    assert (await layer.receive(stalled))["type"] == "thread.event"
+    await layer.flush()
+
+
+async def test_with_redis_away_a_socket_gets_its_queue_and_hears_soon_that_it_cannot_join() -> None:
+    layer: Any = ThreadLayer(["unix:///nowhere/valkey.sock"])
+    name = await layer.new_channel()
+    begun = time.monotonic()
+    with pytest.raises(redis.ConnectionError):
+        await layer.group_add(channel.group_name(THREAD), name)
+    await layer.group_discard(channel.group_name(THREAD), name)
+    assert time.monotonic() - begun < 0.5
+    await layer.flush()

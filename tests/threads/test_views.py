@@ -91,10 +91,22 @@ def test_it_goes_back_to_where_the_person_was(page: Client, thread: Thread) -> N
     assert answer["Location"] == "/threads/other/"
 
 
-@pytest.mark.parametrize("where", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_it_leads_to_no_other_site(page: Client, thread: Thread, where: str) -> None:
-    answer = page.post(f"/threads/{thread.pk}/rename/", {"title": "x", "next": where})
-    assert answer["Location"] == f"/threads/{thread.pk}/"
+ELSEWHERE = [
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example/",
+    "javascript:alert(1)",
+    "zzz",
+    "threads",
+    ".",
+]
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+@pytest.mark.parametrize("verb", ["rename", "delete"])
+def test_it_leads_to_nothing_but_a_page_of_ours(page: Client, thread: Thread, verb: str, where: str) -> None:
+    answer = page.post(f"/threads/{thread.pk}/{verb}/", {"title": "x", "next": where})
+    assert (answer.status_code, answer["Location"]) == (302, "/" if verb == "delete" else f"/threads/{thread.pk}/")
 
 
 @pytest.mark.parametrize("verb", ["rename", "delete"])

@@ -48,7 +48,8 @@ def test_a_short_question_is_repeated_behind_the_drafts_and_a_long_one_is_not():
 
 
 def test_missing_models_are_named_with_their_reason():
-    assert "Claude gave no draft (rate_limited)." in synthesis(missing={"Claude": "rate_limited"})[-1].content
+    missing = {"Claude": "It declined to answer."}
+    assert "Claude gave no draft: It declined to answer." in synthesis(missing=missing)[-1].content
 
 
 def test_drafts_are_called_data():

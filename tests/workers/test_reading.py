@@ -104,7 +104,7 @@ async def test_usage_alone_is_no_sign_of_life(read):
 
 async def test_the_whole_answer_has_a_limit_too(read):
     _, _, error = await read(*([Text("."), 0.05] * 20), STOP, total=0.3)
-    assert error.code is ErrorCode.TIMEOUT
+    assert error.code is ErrorCode.TOO_SLOW
     assert "took longer" in error.message
 
 

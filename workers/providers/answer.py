@@ -20,6 +20,8 @@ _REASONS = {
     "refusal": FinishReason.REFUSAL,
 }
 
+COUNT_MAX = 2**31 - 1
+
 
 class Answer:
     """The state of one answer while its events come in."""
@@ -105,5 +107,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def count(value: object) -> int | None:
-    """The value if it is a number of tokens."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """The value if it is a number of tokens; no text has more than a database's integer holds."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= COUNT_MAX else None

@@ -7,7 +7,7 @@ end a truncated stream as if it were whole. Every exception of a vendor ends at 
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -98,6 +98,9 @@ class ErrorCode(StrEnum):
     CONNECTION = "connection"
     PROTOCOL = "protocol"
     TIMEOUT = "timeout"
+    """It said nothing for too long."""
+    TOO_SLOW = "too_slow"
+    """It spoke, but did not come to an end in time; another attempt would not either."""
     NOT_FOUND = "not_found"
     TOO_LONG = "too_long"
     REJECTED = "rejected"
@@ -141,7 +144,7 @@ class Reach:
     kind: str
     base_url: str = ""
     """Empty for the vendor's own address."""
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
 
 
 class Provider(Protocol):

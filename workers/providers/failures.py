@@ -16,6 +16,7 @@ _SENTENCES = {
     ErrorCode.CONNECTION: "{name} could not be reached. Check the network and the address of {name}, then try again.",
     ErrorCode.PROTOCOL: "{name} sent something that is not an answer. Try again; if it stays so, check its address.",
     ErrorCode.TIMEOUT: "{name} took too long. Try again, or choose another model.",
+    ErrorCode.TOO_SLOW: "{name} did not come to an end in time. Ask for something shorter, or choose a faster model.",
     ErrorCode.NOT_FOUND: "{name} does not know this model. Check the model's name and the address of {name}.",
     ErrorCode.TOO_LONG: "This conversation is too long for this model of {name}. Shorten it or start a new thread.",
     ErrorCode.REJECTED: "{name} turned this request down as invalid. Choose another model.",

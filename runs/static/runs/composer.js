@@ -39,7 +39,7 @@ export class Composer {
     this.#sending = true;
     this.form.setAttribute("aria-busy", "true");
     try {
-      const response = await post(this.form.action, this.#fields());
+      const response = await this.#post(this.form.action, this.#fields());
       if (response.ok) await this.#accepted(response);
       else this.complain(await sentenceOf(response, this.page.say));
     } catch {
@@ -60,7 +60,7 @@ export class Composer {
   /** Send something whose effect comes over the socket; only a refusal is worth a word. */
   async quietly(address, fields) {
     try {
-      const response = await post(address, fields);
+      const response = await this.#post(address, fields);
       if (!response.ok) this.complain(await sentenceOf(response, this.page.say));
     } catch {
       this.complain(this.page.say.offline);
@@ -98,6 +98,14 @@ export class Composer {
     this.complain("");
   }
 
+  #post(address, fields) {
+    // A sign-in in another tab gave this browser a new token; the one in the page is then too old.
+    const name = `${this.form.dataset.csrfCookie}=`;
+    const cookie = document.cookie.split("; ").find((each) => each.startsWith(name));
+    if (cookie) fields.set("csrfmiddlewaretoken", cookie.slice(name.length));
+    return fetch(address, { method: "POST", body: fields, redirect: "manual", headers: { "X-Requested-With": "fetch" } });
+  }
+
   #newKey() {
     const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID is missing on plain http
     this.form.elements.idempotency_key.value = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -108,13 +116,6 @@ export class Composer {
     this.prompt.style.height = "auto";
     this.prompt.style.height = `${this.prompt.scrollHeight}px`;
   }
-}
-
-function post(address, fields) {
-  // A sign-in in another tab gave this browser a new token; the one in the page is then too old.
-  const token = document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1];
-  if (token) fields.set("csrfmiddlewaretoken", token);
-  return fetch(address, { method: "POST", body: fields, redirect: "manual", headers: { "X-Requested-With": "fetch" } });
 }
 
 async function sentenceOf(response, say) {

@@ -1,6 +1,7 @@
 /** The page of a thread: what comes over the socket goes to the turns, what is typed goes to the server. */
 import { wireThreads, showTitle } from "../threads/threads.js";
 import { Composer } from "./composer.js";
+import { bringTurn, fetchTurn, pause, turnIn } from "./fetching.js";
 import { pageIsAtEnd, pageToEnd } from "./painting.js";
 import { Picker } from "./picker.js";
 import { ThreadSocket } from "./socket.js";
@@ -34,6 +35,7 @@ const page = {
   say,
   announce,
   fetchTurn,
+  pause,
   changed,
   ask: (run) => socket?.ask(run),
   now: () => Date.now() + skew,
@@ -73,14 +75,13 @@ function show(run, messages) {
 async function bring(run) {
   if (coming.has(run)) return;
   coming.add(run);
-  const element = await fetchTurn(run);
+  const element = await bringTurn(run);
   coming.delete(run);
   if (element) place(element);
-  else socket?.ask();
 }
 
 function insert(html) {
-  place(parse(html));
+  place(turnIn(html));
   pageToEnd();
 }
 
@@ -94,19 +95,6 @@ function place(element) {
   changed();
   socket?.ask(run);
   if (follow) pageToEnd();
-}
-
-async function fetchTurn(run) {
-  try {
-    const response = await fetch(`/runs/${run}/turn/`, { redirect: "manual", headers: { "X-Requested-With": "fetch" } });
-    return response.ok ? parse(await response.text()) : null;
-  } catch {
-    return null;
-  }
-}
-
-function parse(html) {
-  return document.adoptNode(new DOMParser().parseFromString(html, "text/html").querySelector("[data-run]"));
 }
 
 function activeRun() {
@@ -158,5 +146,5 @@ if (body.dataset.socket) {
   document.addEventListener("visibilitychange", () => document.hidden || socket.hurry());
   setInterval(tick, 1000);
   tick();
-  if (!location.hash) pageToEnd();
 }
+if (holder && !location.hash) pageToEnd();

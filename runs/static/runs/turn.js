@@ -87,13 +87,18 @@ class Slot {
 
 export class Turn {
   #slots = new Map();
-  #asksFace = false;
+  #face; // the state that the wording here is to be of
+  #rewording = false;
 
-  /** `page`: `ask(run)` for a snapshot, `announce(sentence)`, `now()` in the server's time, `say` its sentences. */
+  /**
+   * `page`: `ask(run)` for a snapshot, `fetchTurn(run)` for the server's wording, `pause(tries)`, `announce(sentence)`,
+   * `changed()`, `now()` in the server's time, `say` its sentences.
+   */
   constructor(element, page) {
     this.element = element;
     this.page = page;
     this.id = element.dataset.run;
+    this.#face = element.dataset.face;
     this.final = new Slot(element.querySelector("[data-final]"), page.announce);
     for (const card of element.querySelectorAll(".card")) this.#slots.set(card.dataset.generation, new Slot(card, page.announce));
     const { generation } = this.final.element.dataset;
@@ -138,11 +143,13 @@ export class Turn {
       this.final.text.snapshot(this.final.text.attempt, answer, true);
       this.final.status("completed");
     }
+    // A brief snapshot tells the states of older runs without their messages.
+    ask ||= view.final && answer === undefined && !this.final.text.ended;
     if (ask) this.page.ask(this.id);
     this.#status(view.status);
     this.#count();
-    const face = [view.status, view.outcome, view.cancel_requested ? "stopping" : ""].join("/");
-    if (face !== this.element.dataset.face) this.#wording(face);
+    this.#face = [view.status, view.outcome, view.cancel_requested ? "stopping" : ""].join("/");
+    this.#wording();
   }
 
   tick(now) {
@@ -180,20 +187,32 @@ export class Turn {
     if (done) done.textContent = this.element.querySelectorAll('.card[data-status="completed"]').length;
   }
 
-  /** Headings, banners and figures are the server's words: fetch them anew. */
-  async #wording(face) {
-    if (this.#asksFace) return;
-    this.#asksFace = true;
-    const fresh = await this.page.fetchTurn(this.id);
-    this.#asksFace = false;
-    if (!fresh) return;
+  /** Headings, banners and figures are the server's words: fetch them until they are those of the wanted state. */
+  async #wording() {
+    if (this.#rewording) return;
+    this.#rewording = true;
+    let tries = 0;
+    while (this.element.dataset.face !== this.#face) {
+      const wanted = this.#face;
+      const { element, gone } = await this.page.fetchTurn(this.id);
+      if (gone) break;
+      if (element) this.#reword(element);
+      if (this.element.dataset.face === this.#face) break;
+      if (element && wanted !== this.#face) continue; // it changed meanwhile
+      if (element) this.page.ask(this.id); // the server is further than what it has said here
+      await this.page.pause(tries);
+      tries += 1;
+    }
+    this.#rewording = false;
+  }
+
+  #reword(fresh) {
     for (const name of ["progress", "verdict"]) {
       const [mine, theirs] = [this.element, fresh].map((turn) => turn.querySelector(`[data-part="${name}"]`));
       if (mine) mine.replaceChildren(...(theirs?.childNodes ?? []));
     }
     this.element.dataset.face = fresh.dataset.face;
     this.final.follower.follow();
-    if (fresh.dataset.face !== face) this.page.ask(this.id);
   }
 
   #swipe() {

@@ -85,3 +85,17 @@ def test_a_failure_after_the_deadline_is_the_end(ada: Any) -> None:
     change(run, deadline_at=Now() - AGO)
     assert actions.fail(held, ending(), PASSING) is None
     assert fresh(held.generation).status == "failed"
+
+
+def test_a_candidate_does_not_wait_into_the_masters_time(ada: Any, settings: Any) -> None:
+    candidate = candidates(answering(ada))[0]
+    wait = settings.RUN_TIMEOUT - settings.SYNTHESIS_TIMEOUT / 2
+    assert actions.fail(claimed(candidate), ending(), Failure("rate_limited", "Later.", 3, retry_after=wait)) is None
+    assert fresh(candidate).error_code == "rate_limited"
+
+
+def test_nothing_is_tried_again_in_a_run_that_was_asked_to_stop(ada: Any) -> None:
+    run = answering(ada)
+    held = claimed(candidates(run)[0])
+    actions.request_cancel(run.pk)
+    assert actions.fail(held, ending(), PASSING) is None

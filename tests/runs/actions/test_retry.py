@@ -100,3 +100,13 @@ def test_its_time_begins_anew(ada: Any) -> None:
 def test_of_retries_at_the_same_moment_one_begins(ada: Any, said: list[Any]) -> None:
     run = failed(ada)
     assert sorted(race(*[lambda: actions.retry(run.pk)] * 4)) == [False, False, False, True]
+
+
+def test_a_run_behind_which_the_conversation_went_on_is_not_begun_again(ada: Any) -> None:
+    """Its answer would become the newest turn and cut the later ones out of what models are told."""
+    run = failed(ada)
+    later = started(ada, thread=run.thread, prompt="And?")
+    actions.request_cancel(later.pk)
+    with pytest.raises(actions.Superseded):
+        actions.retry(run.pk)
+    assert fresh(run).status == "failed"

@@ -201,3 +201,22 @@ def test_of_joins_of_one_draft_at_the_same_moment_one_final_answer_stands(ada: A
     assert race(*[lambda: actions.settle(run.pk)] * 4) == [False] * 4
     assert Message.objects.filter(kind="final").count() == 1
     assert fresh(run).status == "completed"
+
+
+def test_a_late_word_of_a_failed_synthesis_does_not_end_the_run_that_began_again(ada: Any, monkeypatch: Any) -> None:
+    """The sweeper read the failed synthesis, a person tried again, and only then the sweeper wrote."""
+    from runs.actions import runs
+
+    run = synthesizing(ada)
+    break_down(synthesis(run))
+    end = runs.fail_run
+
+    def late(*about: Any) -> bool:
+        monkeypatch.undo()
+        assert actions.settle(run.pk) is False
+        assert actions.retry(run.pk)
+        return end(*about)
+
+    monkeypatch.setattr(runs, "fail_run", late)
+    actions.settle(run.pk)
+    assert fresh(run).status == "queued"

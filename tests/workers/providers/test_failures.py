@@ -67,4 +67,5 @@ def test_what_cannot_help_is_not_tried_again() -> None:
         ErrorCode.NOT_FOUND,
         ErrorCode.TOO_LONG,
         ErrorCode.REJECTED,
+        ErrorCode.TOO_SLOW,
     }
