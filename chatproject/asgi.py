@@ -1,4 +1,4 @@
-"""The ASGI door: HTTP goes to Django, websockets to the thread consumer behind the origin check; it checks the session itself."""
+"""The ASGI door: HTTP goes to Django, websockets past an origin check to the consumer, which checks the session."""
 
 import os
 import warnings

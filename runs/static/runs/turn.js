@@ -22,7 +22,7 @@ class Slot {
     const { dataset } = this.element;
     const ended = ENDED.has(view.status);
     if (view.attempt < this.text.attempt) return false;
-    const incomplete = view.text === null && ended && !this.text.ended;
+    const incomplete = view.text === null && ended && !(this.text.ended && this.text.attempt === view.attempt);
     dataset.started = view.started_at ?? "";
     this.#part("[data-error]", view.error, (part) => (part.textContent = view.error.message));
     this.#part("[data-seconds-shown]", view.seconds !== null || view.status === "streaming", () => {
