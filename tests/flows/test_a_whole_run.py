@@ -30,7 +30,8 @@ async def test_three_answers_stream_in_parallel_and_the_master_writes_the_final_
     assert words[0] == "snapshot"
     assert words.count("generation.started") == 4
     assert words.count("generation.completed") == 4
-    assert words[-2:] == ["generation.completed", "run.completed"]
+    # The last delta may be overtaken by the words of the end, which carry the whole text.
+    assert [word for word in words if word != "generation.delta"][-2:] == ["generation.completed", "run.completed"]
     assert words[: words.index("run.synthesizing")].count("generation.completed") == 3
     first_delta = {}
     for at, frame in viewer.frames:
