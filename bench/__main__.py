@@ -1,130 +1,128 @@
 """``make bench``: what Polyphony adds to what the models themselves take.
 
-One run asks three models (60 pieces, 20 ms apart) and then the master. The floor is a bare client that reads the same
-four streams from the same server, without a database, a broker or a page. Both are measured in turn, several times.
+One run asks three models (120 pieces, 20 ms apart) and then the master. Processes of the product run on the first core
+of this machine; the vendor, the broker, the database's server and the one who watches on the second.
 """
 
 import argparse
 import asyncio
-import statistics
+import os
+import random
+import signal
+import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
 
-from bench.processes import cpu_seconds, resident_megabytes
-from tests.flows.conftest import Wire
-from tests.product import Person, Product
-from tests.viewer import OVER, Viewer, watching
-from tests.wire import WireServer
+from bench import page
+from bench.figures import Order, Row, Watched, row
+from bench.processes import Pinned
+from bench.targets import Floor, Polyphony, Target
+from tests.chromium import CHROMIUM
+from tests.product import free_port
+from tests.servers import PostgreSQL
 
-MODEL = "ok-60x20ms"
-HEAD = """\
-| users | total / floor (worst) | request to first text | last draft to synthesis | CPU a run | memory |
-|---|---|---|---|---|---|"""
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds from the request of one run."""
-
-    first_text: float
-    synthesis_gap: float
-    total: float
+SPREAD = 0.5
+"""Seconds within which all people of a round ask."""
 
 
-async def floor(address: str) -> float:
-    """Seconds for three streams in parallel and one after them, read by a bare client."""
-
-    async def read(session: aiohttp.ClientSession) -> None:
-        body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "Go."}]}
-        async with session.post(f"{address}/v1/chat/completions", json=body) as response:
-            await response.read()
-
-    begun = time.monotonic()
-    async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(read(session) for _ in range(3)))
-        await read(session)
-    return time.monotonic() - begun
-
-
-async def one_run(product: Product, person: Person, thread: str, session: aiohttp.ClientSession) -> Times:
-    """One run as an open page sees it."""
-    async with watching(product, person, thread) as viewer:
-        await viewer.take()
-        begun = time.monotonic()
-        body = {"prompt": "Go.", "master": f"wire:{MODEL}", "secondaries": [f"wire:{MODEL}"] * 2}
-        async with session.post(f"{product.url}/api/threads/{thread}/runs/", json=body) as response:
-            assert response.status == 202, await response.text()
-        await viewer.watch(lambda viewer: viewer.frames[-1][1]["type"] in OVER, 120)
-    return _times(viewer, begun)
-
-
-def _times(viewer: Viewer, begun: float) -> Times:
-    deltas = [(at, frame["generation"]) for at, frame in viewer.frames if frame["type"] == "generation.delta"]
-    synthesis = viewer.frames[-1][1]["run"]["generations"][-1]["id"]
-    completed = [
-        (at, frame["generation"]["id"]) for at, frame in viewer.frames if frame["type"] == "generation.completed"
-    ]
-    last_draft = max(at for at, generation in completed if generation != synthesis)
-    first_of_synthesis = next(at for at, generation in deltas if generation == synthesis)
-    return Times(deltas[0][0] - begun, first_of_synthesis - last_draft, viewer.frames[-1][0] - begun)
-
-
-async def users(product: Product, person: Person, count: int) -> list[Times]:
-    """``count`` people ask at once."""
-    headers = person.api.headers.items()
-    async with aiohttp.ClientSession(headers=dict(headers)) as session:
-        threads = [person.api.post("/api/threads/", json={}).json()["id"] for _ in range(count)]
-        return await asyncio.gather(*(one_run(product, person, thread, session) for thread in threads))
-
-
-async def measure(product: Product, person: Person, address: str, count: int, rounds: int) -> str:
-    """A row of the table: medians over all runs of all rounds."""
-    floors, times = [], []
-    cpu = cpu_seconds(product)
+async def measure(target: Target, vendor: str, users: int, rounds: int, order: Order) -> Row:
+    """A row of the table."""
+    runs: list[Watched] = []
+    await _lateness(vendor)
+    ours, servers = target.cpu()
     for _ in range(rounds):
-        floors.append(await floor(address))
-        times += await users(product, person, count)
-    cpu = (cpu_seconds(product) - cpu) / len(times)
-    ideal = statistics.median(floors)
-    totals = [one.total / ideal for one in times]
-    columns = [
-        f"{count}",
-        f"{statistics.median(totals):.3f} ({max(totals):.3f})",
-        f"{statistics.median(one.first_text for one in times) * 1000:.0f} ms",
-        f"{statistics.median(one.synthesis_gap for one in times) * 1000:.0f} ms",
-        f"{cpu * 1000:.0f} ms",
-        f"{resident_megabytes(product):.0f} MB",
-    ]
-    return "| " + " | ".join(columns) + " |"
+        runs += await asyncio.gather(*(_one(target, user, users, order) for user in range(users)))
+    await asyncio.sleep(0.5)
+    ours, servers = (after - before for after, before in zip(target.cpu(), (ours, servers), strict=True))
+    await target.check(runs)
+    return row(
+        target.name,
+        runs,
+        order,
+        cpu=ours,
+        servers_cpu=servers,
+        memory=target.memory(),
+        lateness=await _lateness(vendor),
+        users=users,
+    )
 
 
-async def main(rounds: int) -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with WireServer(0) as server:
-            wire = Wire(server.port)
-            product = Product(Path(folder), **environment(wire))
-            try:
-                await asyncio.to_thread(product.start)
-                person = await asyncio.to_thread(product.person)
-                await users(product, person, 2)
-                print(HEAD)
-                for count in (1, 10):
-                    print(await measure(product, person, wire.url, count, rounds), flush=True)
-            finally:
-                await asyncio.to_thread(product.stop)
+async def _one(target: Target, user: int, users: int, order: Order) -> Watched:
+    if users > 1:
+        await asyncio.sleep(random.uniform(0, SPREAD))
+    return await target.run(user, order)
 
 
-def environment(wire: Wire) -> dict[str, str]:
-    """One compatible provider, at the server of the benchmark."""
-    return {"COMPATIBLE_PROVIDERS": f"wire={wire.url}/v1", "COMPATIBLE_WIRE_MODELS": MODEL}
+async def _lateness(vendor: str) -> list[float]:
+    async with aiohttp.ClientSession() as session, session.get(f"{vendor}/lateness") as response:
+        return list(await response.json())
+
+
+@contextmanager
+def a_vendor() -> Iterator[str]:
+    """``bench.vendor`` in a process of its own; yields its address."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "bench.vendor", str(port)])
+    try:
+        time.sleep(1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    """A folder with a short path, as sockets need, that other users may enter, as a database's server is one."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@asynccontextmanager
+async def polyphony(vendor: str, database: str, users: int, **more: str) -> AsyncIterator[Polyphony]:
+    """The product, started and warm; gone at the end of the context."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(a_folder())
+        server = stack.enter_context(PostgreSQL(folder / "pg")) if database == "postgresql" else None
+        target = Polyphony(folder / "product", vendor, server, **more)
+        stack.push_async_callback(target.stop)
+        await target.start(users)
+        for user in range(min(users, 3)):
+            await target.run(user, Order(pieces=120))
+        yield target
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Print the table, row by row."""
+    order = Order()
+    os.sched_setaffinity(0, Pinned.cores[1:2] or Pinned.cores)
+    print(Row.HEAD)
+    with a_vendor() as vendor:
+        for users in options.users:
+            print(await measure(Floor(vendor), vendor, users, 1, order), flush=True)
+        for database in options.databases:
+            async with polyphony(vendor, database, max(options.users)) as target:
+                for users in options.users:
+                    print(await measure(target, vendor, users, options.rounds, order), flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    asyncio.run(main(parser.parse_args().rounds))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--users", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser.add_argument("--page", action=argparse.BooleanOptionalAction, default=True, help="measure the page too")
+    chosen = parser.parse_args()
+    asyncio.run(main(chosen))
+    if chosen.page and CHROMIUM:
+        os.sched_setaffinity(0, Pinned.cores)
+        page.main()
+    elif chosen.page:
+        print("The page is not measured: there is no chromium here (apt install chromium-headless-shell, or chromium).")

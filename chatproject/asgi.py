@@ -5,7 +5,7 @@ import warnings
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
-from channels.sessions import SessionMiddlewareStack
+from channels.sessions import CookieMiddleware
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
@@ -22,7 +22,7 @@ application = ProtocolTypeRouter(
     {
         "http": http,
         "websocket": AllowedHostsOriginValidator(
-            SessionMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type] # the stubs name a private type
+            CookieMiddleware(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type] # the stubs name a private type
         ),
     }
 )

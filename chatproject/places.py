@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ class ProviderSettings(TypedDict):
 
     kind: str
     """The wire: ``openai``, ``anthropic``, ``compatible`` or ``demo``."""
+    label: str
+    """What people call it; empty for its name."""
     base_url: str
     """Empty for the vendor's own address."""
     api_key: str
@@ -99,7 +102,7 @@ def running_broker(var_dir: Path) -> str:
 
 def providers() -> dict[str, ProviderSettings]:
     """Every provider by name: the two vendors, those of ``COMPATIBLE_PROVIDERS``, the local toy and the demo."""
-    found = {"openai": _vendor("openai"), "anthropic": _vendor("anthropic")}
+    found = {"openai": _vendor("openai", "OpenAI"), "anthropic": _vendor("anthropic", "Anthropic")}
     for entry in env.words("COMPATIBLE_PROVIDERS"):
         name, _, base_url = entry.partition("=")
         if (
@@ -124,10 +127,40 @@ def providers() -> dict[str, ProviderSettings]:
     return found
 
 
-def _vendor(name: str) -> ProviderSettings:
+class ProviderLimits(TypedDict):
+    """What a provider takes from all workers together; ``None`` for as much as comes."""
+
+    at_once: int | None
+    per_minute: int | None
+
+
+def provider_limits(providers: Mapping[str, object]) -> dict[str, ProviderLimits]:
+    """The limits of ``PROVIDER_AT_ONCE`` and ``PROVIDER_PER_MINUTE`` by provider."""
+    at_once = _numbers("PROVIDER_AT_ONCE", providers)
+    per_minute = _numbers("PROVIDER_PER_MINUTE", providers)
+    return {
+        name: {"at_once": at_once.get(name), "per_minute": per_minute.get(name)} for name in {*at_once, *per_minute}
+    }
+
+
+def _numbers(variable: str, providers: Mapping[str, object]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for entry in env.words(variable):
+        name, _, number = entry.partition("=")
+        if name not in providers or not number.isdecimal() or not int(number) or name in found:
+            raise ImproperlyConfigured(
+                f"{variable} must be a list like openai=20,local=1 of known providers (here: {', '.join(providers)}),"
+                " each with a whole number above 0. Correct its value and start again."
+            )
+        found[name] = int(number)
+    return found
+
+
+def _vendor(name: str, label: str) -> ProviderSettings:
     key = env.text(f"{name.upper()}_API_KEY")
     return _provider(
         name,
+        label=label,
         base_url=env.text(f"{name.upper()}_BASE_URL"),
         api_key=key,
         configured=bool(key),
@@ -145,6 +178,7 @@ def _compatible(name: str, base_url: str) -> ProviderSettings:
 def _provider(
     kind: str,
     *,
+    label: str = "",
     base_url: str = "",
     api_key: str = "",
     models: list[str] | None = None,
@@ -153,6 +187,7 @@ def _provider(
 ) -> ProviderSettings:
     return {
         "kind": kind,
+        "label": label,
         "base_url": base_url,
         "api_key": api_key,
         "models": models or [],

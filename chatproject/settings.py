@@ -43,13 +43,16 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # static files are compressed beforehand
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "chatproject.language.LanguageOfThePerson",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chatproject.errors.DatabaseAway",
 ]
 TEMPLATES = [
     {
@@ -60,6 +63,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "threads.preferences.of_the_person",
             ],
         },
     },
@@ -108,17 +112,29 @@ AUTH_PASSWORD_VALIDATORS = [
 _database = env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'polyphony.sqlite3'}")
 if _database["ENGINE"].endswith("sqlite3"):
     # A write transaction that begins as a read dies of "database is locked" under load, so each begins IMMEDIATE.
+    # Who waits for the lock is not served in turn: on a busy machine a shorter timeout refuses people who need not be.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     }
 else:
-    # A thread that waits for a vendor gives its connection back to the pool of its process.
+    from chatproject.pool import GIVE_UP, try_again
+
+    # A thread that waits for a vendor gives its connection back to the pool of its process, so 5 s without a free one
+    # mean that the server is away.
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": env.number("DATABASE_POOL", 16, high=1000), "timeout": 10},
+        "pool": {
+            "min_size": 1,
+            "max_size": env.number("DATABASE_POOL", 16, high=1000),
+            "timeout": 5,
+            "reconnect_timeout": GIVE_UP,
+            "reconnect_failed": try_again,
+        },
     }
+    # A server that was restarted leaves a pool full of dead connections; each is tried before somebody is given it.
+    _database["CONN_HEALTH_CHECKS"] = True
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -131,7 +147,7 @@ CELERY_BROKER_URL = CELERY_RESULT_BACKEND = REDIS_URL.replace("unix://", "redis+
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 100, high=2000)
+CELERY_WORKER_CONCURRENCY = env.number("WORKER_CONCURRENCY", 400, high=2000)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -150,18 +166,25 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_keepalive": not REDIS_URL.startswith("unix"),
 }
-CELERY_REDIS_SOCKET_TIMEOUT = 10
+# A result that is not stored costs a chord, which the sweeper mends; it should not hold a thread for long.
+CELERY_REDIS_SOCKET_TIMEOUT = 2
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
-    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2}
+    "retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2}
 }
 CELERY_TIMEZONE = "UTC"
+# For whoever runs `celery beat`; without it the sweeper of the Procfile and each worker look by themselves.
+CELERY_BEAT_SCHEDULE = {"sweep": {"task": "polyphony.sweep", "schedule": env.seconds("SWEEP_SECONDS", 5)}}
 
 # --- Models ----------------------------------------------------------------------------------------------------------
 MODELS_FILE = Path(env.text("MODELS_FILE", str(BASE_DIR / "chatproject" / "models.toml")))
 """The catalogue of models: labels, context windows, prices, capabilities."""
 PROVIDERS = places.providers()
 """By name: what is needed to reach each configured provider."""
+PROVIDER_LIMITS = places.provider_limits(PROVIDERS)
+"""By name: how many requests a provider takes at once and a minute, from all workers together."""
+FALLBACK_MASTERS = env.words("FALLBACK_MASTERS")
+"""Model ids that are asked in turn when a run's master cannot write the final answer."""
 
 # --- Runs ------------------------------------------------------------------------------------------------------------
 PROMPT_MAX_CHARS = env.number("PROMPT_MAX_CHARS", 100_000)
@@ -170,17 +193,24 @@ OUTPUT_MAX_CHARS = env.number("OUTPUT_MAX_CHARS", 1_000_000)
 """A generation that grows longer than this ends there, marked as cut."""
 OUTPUT_MAX_TOKENS = env.number("OUTPUT_MAX_TOKENS", 8192)
 ATTEMPTS_MAX = env.number("ATTEMPTS_MAX", 3, high=20)
+ACTIVE_RUNS_PER_USER_MAX = env.number("ACTIVE_RUNS_PER_USER_MAX", 10)
+ACTIVE_GENERATIONS_MAX = env.number("ACTIVE_GENERATIONS_MAX", 400)
+"""New runs are refused while this many generations of all people wait or stream."""
 LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)
 CHECKPOINT_SECONDS = env.seconds("CHECKPOINT_SECONDS", 1)
-FLUSH_SECONDS = env.seconds("FLUSH_SECONDS", 0.04)
-"""How long deltas gather before they are sent to the sockets."""
+FLUSH_SECONDS = env.seconds("FLUSH_SECONDS", 0.025)
+"""How long deltas gather at the most before they are sent to the sockets; less while few models write."""
 SWEEP_SECONDS = env.seconds("SWEEP_SECONDS", 5)
+DELETED_KEEP_SECONDS = env.seconds("DELETED_KEEP_SECONDS", 3600)
+"""How long a deleted thread can be had back before it is removed for good."""
 CONNECT_TIMEOUT = env.seconds("CONNECT_TIMEOUT", 5)
 FIRST_TOKEN_TIMEOUT = env.seconds("FIRST_TOKEN_TIMEOUT", 60)
 IDLE_TIMEOUT = env.seconds("IDLE_TIMEOUT", 30)
 GENERATION_TIMEOUT = env.seconds("GENERATION_TIMEOUT", 300)
 SYNTHESIS_TIMEOUT = env.seconds("SYNTHESIS_TIMEOUT", 180)
 RUN_TIMEOUT = env.seconds("RUN_TIMEOUT", 600)
+QUEUE_TIMEOUT = env.seconds("QUEUE_TIMEOUT", 60)
+"""A generation that waited this long for a worker fails as overloaded instead of being written late."""
 env.require(
     RUN_TIMEOUT > SYNTHESIS_TIMEOUT,
     "RUN_TIMEOUT must be longer than SYNTHESIS_TIMEOUT, since the master's time is kept free for it.",
@@ -212,8 +242,9 @@ SPECTACULAR_SETTINGS = {
 
 # --- Language, time, static files, logs ------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-# Without our own catalogue a language would show Django's words among English ones; German comes with its own issue.
-LANGUAGES = [("en", "English")]
+# Only languages that have a catalogue of ours: else Django's words would stand among English ones.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "chatproject" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -232,6 +263,10 @@ LOGGING = {
         "handlers": ["console"],
         "level": env.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper(),
     },
-    # The SDKs' transport tells every request; what matters of it stands in the generation.
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx2", "httpcore2")},
+    "loggers": {
+        # The SDKs' transport tells every request; what matters of it stands in the generation.
+        **{name: {"level": "WARNING"} for name in ("httpx2", "httpcore2")},
+        # It tells each attempt to connect, several a second while the server is away; whoever needed it says that too.
+        "psycopg.pool": {"level": "ERROR"},
+    },
 }

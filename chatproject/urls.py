@@ -7,6 +7,8 @@ from drf_spectacular.views import SpectacularAPIView
 from chatproject.health import healthz, readyz
 from runs.api import NothingHereView
 
+handler500 = "chatproject.errors.server_error"
+
 urlpatterns = [
     path("", include("threads.accounts")),
     path("", include("threads.urls")),

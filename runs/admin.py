@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from runs.actions import ThreadBusy, request_cancel
-from runs.models import Generation, MultiModelRun
+from runs.actions import Refused, Superseded, ThreadBusy, request_cancel
+from runs.models import Feedback, Generation, MultiModelRun
 from runs.orchestration import retry_run
 from threads.admin import ReadOnly
 from threads.models import Thread
@@ -31,12 +31,15 @@ class GenerationInline(ReadOnly, admin.StackedInline):  # type: ignore[type-arg]
         ("model_id", "lane"),
         ("status", "attempt", "failures", "finish_reason"),
         ("error_code", "error_message"),
-        ("lease_owner", "lease_expires_at", "next_retry_at"),
+        ("lease_owner", "lease_expires_at", "queued_at", "next_retry_at", "waiting_for"),
+        ("cancel_requested_at", "late"),
         ("created_at", "started_at", "first_token_at", "ended_at"),
         ("first_token_seconds", "seconds"),
         ("tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning", "cost"),
         ("letters", "shuffle_seed"),
         "prompt_as_sent",
+        ("reasoning_seconds", "reasoning_shortened"),
+        "reasoning",
         "text",
     )
     readonly_fields = flatten(fields)
@@ -78,7 +81,7 @@ class MultiModelRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
     """Every run."""
 
     list_display = ("__str__", "owner", "status", "outcome", "master_model", "error_code", "created_at", "ended_at")
-    list_filter = ("status", "outcome", "error_code", "created_at")
+    list_filter = ("status", "outcome", "generations__feedback__verdict", "error_code", "created_at")
     list_select_related = ("owner",)
     search_fields = ("owner__username", "master_model", "error_code", "prompt__content")
     search_help_text = "Owner, master, error or prompt."
@@ -88,9 +91,10 @@ class MultiModelRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
     inlines = (GenerationInline,)
     fields = (
         ("id", "thread_link", "owner"),
-        ("status", "outcome", "master_model"),
+        ("status", "outcome", "master_model", "chosen"),
         ("error_code", "error_message"),
-        ("created_at", "dispatched_at", "deadline_at", "ended_at", "cancel_requested_at"),
+        ("created_at", "queued_at", "dispatched_at", "deadline_at", "ended_at"),
+        ("minimum", "soft_deadline", "soft_deadline_at", "synthesis_requested_at", "cancel_requested_at"),
         ("idempotency_key", "fingerprint"),
         "prompt_text",
         "final_text",
@@ -99,7 +103,7 @@ class MultiModelRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MultiModelRun]:
         """With what one run's page names."""
-        return super().get_queryset(request).select_related("owner", "thread", "prompt", "final")
+        return super().get_queryset(request).select_related("owner", "thread", "prompt", "final", "chosen")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Looking is not enough to spend somebody's money: retry and stop ask for the right to change runs."""
@@ -132,7 +136,7 @@ class MultiModelRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
 
     def _do(self, request: HttpRequest, runs: QuerySet[MultiModelRun], verb: Callable[[UUID], bool], done: str) -> None:
         ids = list(runs.values_list("pk", flat=True))
-        changed = sum(_unless_busy(verb, run_id) for run_id in ids)
+        changed = sum(_unless_refused(verb, run_id) for run_id in ids)
         self.message_user(
             request,
             f"{done} {changed} of {len(ids)} runs; the others were not in a state for it.",
@@ -140,10 +144,40 @@ class MultiModelRunAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg] 
         )
 
 
-def _unless_busy(verb: Callable[[UUID], bool], run_id: UUID) -> bool:
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # only the stubs are generic
+    """Every thumb."""
+
+    list_display = ("verdict", "author", "kind", "person", "run", "given_at")
+    list_filter = ("verdict", "generation__kind", "generation__model_id", "given_at")
+    list_select_related = ("generation__run", "person")
+    search_fields = ("person__username", "generation__model_id")
+    search_help_text = "Person or model."
+    ordering = ("-given_at",)
+    show_full_result_count = False
+    fields = readonly_fields = ("verdict", "author", "kind", "person", "run", "given_at")
+
+    @admin.display(description="model", ordering="generation__model_id")
+    def author(self, feedback: Feedback) -> str:
+        """Whose text."""
+        return feedback.generation.model_id
+
+    @admin.display(description="kind", ordering="generation__kind")
+    def kind(self, feedback: Feedback) -> str:
+        """A draft or a synthesis."""
+        return feedback.generation.get_kind_display()
+
+    @admin.display(description="run")
+    def run(self, feedback: Feedback) -> SafeString:
+        """A link to the run with the text."""
+        run = feedback.generation.run
+        return _link("admin:runs_multimodelrun_change", run.pk, run)
+
+
+def _unless_refused(verb: Callable[[UUID], bool], run_id: UUID) -> bool:
     try:
         return verb(run_id)
-    except ThreadBusy:
+    except (ThreadBusy, Superseded, Refused, Thread.DoesNotExist):
         return False
 
 

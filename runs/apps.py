@@ -8,6 +8,6 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         """Read the catalogue now, so that a mistake in the models file stops the start and not the first run."""
-        from runs import catalogue, checks  # noqa: F401, PLC0415  (both need the app registry)
+        from runs import catalogue, checks, deleting  # noqa: F401, PLC0415  (all need the app registry)
 
         catalogue.models()

@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 CAPABILITIES = frozenset({"vision", "reasoning"})
 ID_MAX_CHARS = 200
 NUMBER_MAX = 1_000_000_000
-DEMO_LABEL = "demo, no AI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Model:
 
 def available() -> list[Model]:
     """The models that can be picked now: those whose provider is configured."""
-    return [model for model in models().values() if _is_configured(model)]
+    return [_labelled(model) for model in models().values() if _is_configured(model)]
 
 
 def choose(model_id: str) -> Model:
@@ -82,12 +81,19 @@ def choose(model_id: str) -> Model:
             _("%(label)s cannot be asked: its provider is not configured. %(needs)s"),
             params={"label": model.label, "needs": needs},
         )
-    return model
+    return _labelled(model)
 
 
 def describe(model_id: str) -> Model:
     """The model of this id, or a bare entry for one that has left the catalogue."""
-    return models().get(model_id) or Model(id=model_id, label=model_id)
+    model = models().get(model_id)
+    return _labelled(model) if model else Model(id=model_id, label=model_id)
+
+
+def provider_label(name: str) -> str:
+    """What people call a provider."""
+    provider = settings.PROVIDERS.get(name)
+    return (provider and provider.get("label")) or name
 
 
 @cache
@@ -106,11 +112,12 @@ def models() -> dict[str, Model]:
     for provider, reach in settings.PROVIDERS.items():
         for name in reach["models"]:
             found.setdefault(f"{provider}:{name}", Model(id=f"{provider}:{name}", label=name))
-    return {model_id: _labelled(model) for model_id, model in found.items()}
+    return found
 
 
 def _labelled(model: Model) -> Model:
-    return replace(model, label=f"{model.label} ({DEMO_LABEL})") if model.demo else model
+    """A demo says so wherever its name stands, in the reader's language."""
+    return replace(model, label=_("%(label)s (demo, no AI)") % {"label": model.label}) if model.demo else model
 
 
 def _is_configured(model: Model) -> bool:

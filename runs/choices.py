@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 
 from runs import catalogue
 from runs.catalogue import Model
-from runs.models import Generation, MultiModelRun
+from runs.models import Council, Generation, MultiModelRun
 from threads.models import Thread
 
 SECONDARIES = 2
@@ -16,11 +17,22 @@ SECONDARIES = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """When the final answer is written, as it stands in the picker: numbers as they were typed."""
+
+    everybody: bool = True
+    """Nobody is left out: the numbers do not count."""
+    seconds: str = "60"
+    answers: str = "2"
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """A master and its secondaries, by model id."""
+    """A master and its secondaries, by model id, and how long they are waited for."""
 
     master: str = ""
     secondaries: tuple[str, ...] = ()
+    patience: Patience = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +51,32 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A council as the picker shows it."""
+
+    council: Council
+    choice: Choice
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the script puts into the picker."""
+        patience = self.choice.patience
+        return {
+            "master": self.choice.master,
+            "secondaries": self.choice.secondaries,
+            "wait": "all" if patience.everybody else "some",
+            "seconds": patience.seconds,
+            "answers": patience.answers,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Picker:
     """Everything that can be chosen, grouped by provider, and what is chosen now."""
 
     groups: list[tuple[str, list[Option]]]
     limit: int
+    patience: Patience
 
     @property
     def options(self) -> list[Option]:
@@ -71,22 +104,55 @@ def picker(choice: Choice) -> Picker:
     groups: dict[str, list[Option]] = {}
     for model in sorted(catalogue.available(), key=lambda model: model.demo):
         option = Option(model, model.id == choice.master, choice.secondaries.count(model.id))
-        groups.setdefault(model.provider, []).append(option)
-    return Picker(list(groups.items()), settings.MODELS_PER_RUN_MAX)
+        groups.setdefault(catalogue.provider_label(model.provider), []).append(option)
+    return Picker(list(groups.items()), settings.MODELS_PER_RUN_MAX, choice.patience)
+
+
+def councils_of(user: AbstractBaseUser) -> list[Kept]:
+    """The councils of a person, oldest first."""
+    return [Kept(council, council_choice(council)) for council in Council.objects.filter(owner_id=user.pk)]
 
 
 def remembered(user: AbstractBaseUser, thread: Thread | None) -> Choice:
-    """What was chosen last in this thread, else what this person chose last, else the first models there are."""
+    """What was chosen last in this thread, else the default council, else the last choice, else the first models."""
     runs = MultiModelRun.objects.filter(owner_id=user.pk).order_by("-created_at").prefetch_related("generations")
-    last = (thread and runs.filter(thread=thread).first()) or runs.first()
+    last = runs.filter(thread=thread).first() if thread else None
+    if last is None and (council := Council.objects.filter(owner_id=user.pk, is_default=True).first()):
+        return council_choice(council)
+    last = last or runs.first()
     available = [model.id for model in catalogue.available()]
     if last is None:
         return _first(available)
-    candidates = [g for g in last.generations.all() if g.kind == Generation.Kind.CANDIDATE]
-    secondaries = [g.model_id for g in candidates if g.role == Generation.Role.SECONDARY and g.model_id in available]
-    if last.master_model in available:
-        return Choice(last.master_model, tuple(secondaries[: settings.MODELS_PER_RUN_MAX - 1]))
-    return Choice(secondaries[0], tuple(secondaries[1:])) if secondaries else _first(available)
+    chosen = choice_of(last)
+    secondaries = [model_id for model_id in chosen.secondaries if model_id in available]
+    return _askable(chosen.master, secondaries, chosen.patience, available)
+
+
+def choice_of(run: MultiModelRun) -> Choice:
+    """Whom a run asked, and how long they were waited for."""
+    candidates = [each for each in run.generations.all() if each.kind == Generation.Kind.CANDIDATE]
+    secondaries = [each.model_id for each in candidates if each.role == Generation.Role.SECONDARY]
+    return Choice(run.master_model, tuple(secondaries), _patience(run))
+
+
+def council_choice(council: Council) -> Choice:
+    """What a council asks, as far as its models can be asked now."""
+    available = [model.id for model in catalogue.available()]
+    secondaries = [model_id for model_id in council.secondary_models if model_id in available]
+    return _askable(council.master_model, secondaries, _patience(council), available)
+
+
+def _askable(master: str, secondaries: list[str], patience: Patience, available: Sequence[str]) -> Choice:
+    """In place of a master that cannot be asked, the first secondary."""
+    if master in available:
+        return Choice(master, tuple(secondaries[: settings.MODELS_PER_RUN_MAX - 1]), patience)
+    return Choice(secondaries[0], tuple(secondaries[1:]), patience) if secondaries else _first(available)
+
+
+def _patience(asked: MultiModelRun | Council) -> Patience:
+    if asked.soft_deadline is None:
+        return Patience()
+    return Patience(everybody=False, seconds=str(asked.soft_deadline), answers=str(asked.minimum))
 
 
 def _first(available: Sequence[str]) -> Choice:

@@ -1,10 +1,10 @@
 """Every error of the API as ``{"error": {"code", "message"}}`` with one sentence that says what to do."""
 
+import logging
 from typing import Any
 
 from django.core.exceptions import BadRequest, ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as CannotBeStored
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.utils.encoding import force_str
 from django.utils.translation import gettext as _
@@ -13,12 +13,20 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from runs.actions import KeyReused, ThreadBusy
+from runs.actions import KeyReused, NoDraftYet, Refused, Superseded, ThreadBusy, TooFewDrafts
+from threads import database
 
+logger = logging.getLogger(__name__)
+
+NO_DATABASE = gettext_lazy("The database does not answer. Try again in a few seconds.")
+BROKEN = gettext_lazy("Something broke. The fault is ours and is in the log; try again.")
 _NOT_FOUND = gettext_lazy("There is nothing here, or it is not yours. Check the address and its ids.")
 _REFUSALS: list[tuple[tuple[type[Exception], ...], int, str, Any]] = [
     ((ThreadBusy,), 409, "thread_busy", ThreadBusy.message),
     ((KeyReused,), 409, "key_reused", KeyReused.message),
+    ((Superseded,), 409, "superseded", Superseded.message),
+    ((NoDraftYet,), 409, "no_draft_yet", NoDraftYet.message),
+    ((TooFewDrafts,), 409, "too_few_drafts", TooFewDrafts.message),
     ((ObjectDoesNotExist, Http404), 404, "not_found", _NOT_FOUND),
     ((RequestDataTooBig,), 413, "too_large", gettext_lazy("The body is too large. Send a shorter one.")),
     (
@@ -27,12 +35,7 @@ _REFUSALS: list[tuple[tuple[type[Exception], ...], int, str, Any]] = [
         "parse_error",
         gettext_lazy("The body could not be read to its end. Send it again, as JSON."),
     ),
-    (
-        (OperationalError, InterfaceError),
-        503,
-        "unavailable",
-        gettext_lazy("The database does not answer. Nothing was saved; try again in a few seconds."),
-    ),
+    (database.AWAY, 503, "unavailable", NO_DATABASE),
 ]
 _SENTENCES = {
     "not_authenticated": gettext_lazy("Sign in, or send the header Authorization: Token with a token."),
@@ -47,16 +50,25 @@ RETRY_AFTER = "5"
 
 
 def explain(error: Exception, context: dict[str, Any]) -> Response | None:
-    """What the API answers to an error; ``None`` for a mistake of ours, which stays a 500."""
+    """What the API answers to an error; ``None`` for a mistake of ours, which ends in ``chatproject.errors``."""
     if isinstance(error, CannotBeStored):
         return refusal(400, "invalid", " ".join(error.messages))
+    if isinstance(error, Refused):
+        return refusal(429, error.code, error.message, {"Retry-After": str(error.retry_after)})
     for kinds, status, code, sentence in _REFUSALS:
         if isinstance(error, kinds):
+            if isinstance(error, database.AWAY):
+                database_away(error)
             return refusal(status, code, sentence, {"Retry-After": RETRY_AFTER} if status == 503 else None)
     response = exception_handler(error, context)
     if response is not None and isinstance(error, exceptions.APIException):
         response.data = _body(error)
     return response
+
+
+def database_away(error: Exception) -> None:
+    """Say in the log why a request was refused."""
+    logger.error("The database does not answer: %s: %s", type(error).__name__, error)
 
 
 def refusal(status: int, code: str, sentence: Any, headers: dict[str, str] | None = None) -> Response:

@@ -7,7 +7,7 @@ the event that ends a generation carries its whole text.
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
 
-from threads.events import Event, MessageCreated, MessageView, ThreadUpdated, ThreadView
+from threads.events import Event, MessageCreated, MessageView, ThreadLive, ThreadUpdated, ThreadView
 
 
 class ErrorView(TypedDict):
@@ -35,15 +35,28 @@ class GenerationView(TypedDict):
     role: str
     position: int
     version: int
+    current: bool
+    """Whether it counts: a further version of the final answer does not until it is whole."""
     model: ModelView
     status: str
     attempt: int
     text: str | None
     """``None`` where a run comes without its texts: the text is what the client has."""
+    reasoning: str | None
+    """What the model thought aloud before its text; ``None`` where the text is."""
+    reasoning_shortened: bool
+    """It thought more than is kept."""
+    reasoning_seconds: float | None
+    """How long it thought; ``None`` while it does, or when it did not."""
     finish_reason: str
     error: ErrorView | None
     label: str | None
     """The letter under which a draft stood in the synthesis; known once the synthesis has begun."""
+    late: bool
+    """It came to its end after the final answer had begun, and is no part of it."""
+    waiting_for: str | None
+    """What people call its provider, while that one's limit of requests holds it up."""
+    cancel_requested: bool
     tokens_in: int | None
     tokens_out: int | None
     cost: str | None
@@ -51,6 +64,13 @@ class GenerationView(TypedDict):
     first_token_seconds: float | None
     seconds: float | None
     started_at: str | None
+
+
+class GaveUpView(TypedDict):
+    """A master that could not write the final answer, so that another one was asked."""
+
+    model: ModelView
+    error: ErrorView
 
 
 class RunView(TypedDict):
@@ -61,13 +81,27 @@ class RunView(TypedDict):
     prompt: str
     final: str | None
     master: ModelView
+    """Who writes the final answer: the chosen master, or the fallback that took over."""
+    gave_up: list[GaveUpView]
+    """The masters before it, in the order in which they were asked."""
     status: str
     outcome: str
+    minimum: int
+    """How many drafts the final answer needs at least."""
+    soft_deadline_at: str | None
+    """From then on the final answer begins without those who are still writing, once the minimum is there."""
+    synthesis_requested: bool
+    """Somebody asked for the final answer from the drafts that were there."""
     error: ErrorView | None
     cancel_requested: bool
     created_at: str
     ended_at: str | None
     generations: list[GenerationView]
+    chosen: str | None
+    """The draft that a person made the final answer; no synthesis counts then."""
+    versions: list[GenerationView]
+    """Other versions of the final answer: those that were written before, and one that is being written or was last
+    given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +152,15 @@ class GenerationRequeued(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationWaiting(Event):
+    """Its provider takes no more requests at the moment; it begins when one of them has ended."""
+
+    type: ClassVar[Literal["generation.waiting"]] = "generation.waiting"
+    run: str
+    generation: GenerationView
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationDelta(Event):
     """A piece of text. ``offset`` is where it begins, in UTF-16 code units (what JavaScript calls length)."""
 
@@ -127,6 +170,38 @@ class GenerationDelta(Event):
     attempt: int
     offset: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationReasoning(Event):
+    """A piece of what the model thinks aloud before its text. Its offsets are counted apart from those of the text.
+
+    ``shortened``: the model thinks more than is kept, and this is the last piece.
+    """
+
+    type: ClassVar[Literal["generation.reasoning"]] = "generation.reasoning"
+    run: str
+    generation: str
+    attempt: int
+    offset: int
+    text: str
+    shortened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationBlock(Event):
+    """A finished block of the text as safe HTML, for pages: ``start`` and ``end`` count as the offsets of deltas do.
+
+    It says nothing that the text does not say; whoever shows plain text ignores it.
+    """
+
+    type: ClassVar[Literal["generation.block"]] = "generation.block"
+    run: str
+    generation: str
+    attempt: int
+    start: int
+    end: int
+    html: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +233,26 @@ class GenerationCancelled(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunSynthesizing(Event):
-    """Every draft has ended; the master is about to write. The run's view names the letters."""
+    """The drafts are there; the master is about to write. The run's view names the letters.
+
+    It is said again when a fallback takes over from a master that gave up.
+    """
 
     type: ClassVar[Literal["run.synthesizing"]] = "run.synthesizing"
     run: RunView
 
 
 @dataclass(frozen=True, slots=True)
+class RunRevising(Event):
+    """Another version of the final answer is about to be written; until it is whole the old one stands."""
+
+    type: ClassVar[Literal["run.revising"]] = "run.revising"
+    run: RunView
+
+
+@dataclass(frozen=True, slots=True)
 class RunCompleted(Event):
-    """The final answer stands in the thread."""
+    """The final answer stands in the thread. Said again when another text takes its place."""
 
     type: ClassVar[Literal["run.completed"]] = "run.completed"
     run: RunView
@@ -193,16 +279,21 @@ WORDS: tuple[type[Event], ...] = (
     Snapshot,
     RunStarted,
     GenerationStarted,
+    GenerationReasoning,
     GenerationDelta,
+    GenerationBlock,
+    GenerationWaiting,
     GenerationRequeued,
     GenerationRestarted,
     GenerationCompleted,
     GenerationFailed,
     GenerationCancelled,
     RunSynthesizing,
+    RunRevising,
     RunCompleted,
     RunFailed,
     RunCancelled,
     MessageCreated,
     ThreadUpdated,
+    ThreadLive,
 )

@@ -1,10 +1,14 @@
 """A run and its generations. Their states change only in ``runs.actions``."""
 
 import uuid
+from typing import Self
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from threads.models import Message, Thread
 
@@ -51,7 +55,24 @@ class Outcome(models.TextChoices):
     FULL = "full", "From every model"
     DEGRADED = "degraded", "From some of the models"
     SINGLE = "single", "One model's own answer"
+    CHOSEN = "chosen", "A draft that a person chose"
     NONE = "none", "No answer"
+
+
+class RunQuerySet(models.QuerySet["MultiModelRun"]):
+    """Runs as their owners may see them."""
+
+    def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """The runs in conversations of this user."""
+        return self.filter(thread__in=Thread.objects.owned_by(user))
+
+
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    """Generations as their owners may see them."""
+
+    def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """The generations of runs in conversations of this user."""
+        return self.filter(run__thread__in=Thread.objects.owned_by(user))
 
 
 class MultiModelRun(models.Model):
@@ -69,6 +90,14 @@ class MultiModelRun(models.Model):
         related_name="final_of",
         help_text="The final answer.",
     )
+    chosen = models.ForeignKey(
+        "Generation",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="chosen_for",
+        help_text="The draft that a person made the final answer.",
+    )
     master_model = models.CharField(
         max_length=200, help_text="The model that writes the final answer (provider:model)."
     )
@@ -76,22 +105,34 @@ class MultiModelRun(models.Model):
     outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
     idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 (NULLs are not unique)
     fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of what was asked with that key.")
+    minimum = models.PositiveSmallIntegerField(default=1, help_text="How many drafts the final answer needs at least.")
+    soft_deadline = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Seconds after which the final answer begins without those who are still writing.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField(db_default=Now(), help_text="When it last began to wait for a worker.")
     dispatched_at = models.DateTimeField(null=True, blank=True)
+    soft_deadline_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    synthesis_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody asked for the final answer from what is there."
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
 
+    objects = RunQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["thread", "created_at"], name="run_of_thread_by_time"),
-            models.Index(
-                fields=["status", "deadline_at"],
-                condition=Q(status__in=["queued", "answering", "synthesizing"]),
-                name="run_active",
-            ),
+            # One for each state: SQLite uses a partial index only where the query names exactly its condition.
+            models.Index(fields=["queued_at"], condition=Q(status="queued"), name="run_queued"),
+            models.Index(fields=["soft_deadline_at"], condition=Q(status="answering"), name="run_answering"),
+            models.Index(fields=["deadline_at"], condition=Q(status="synthesizing"), name="run_synthesizing"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status_known"),
@@ -127,9 +168,13 @@ class Generation(models.Model):
     run = models.ForeignKey(MultiModelRun, on_delete=models.CASCADE, related_name="generations")
     kind = models.CharField(max_length=9, choices=Kind, default=Kind.CANDIDATE)
     role = models.CharField(max_length=9, choices=Role)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Order of the cards: the master is 0.")
+    position = models.PositiveSmallIntegerField(
+        default=0, help_text="Order of the cards: the master is 0. Of a synthesis: 0 the master, then its fallbacks."
+    )
     version = models.PositiveSmallIntegerField(default=1, help_text="Several syntheses of one run may exist.")
-    current = models.BooleanField(default=True, help_text="The version that counts.")
+    current = models.BooleanField(
+        default=True, help_text="The version that counts; a further one does not until it is whole."
+    )
     model_id = models.CharField(max_length=200)
     thread = models.ForeignKey(
         Thread, on_delete=models.CASCADE, related_name="generations", help_text="The lane, or the master's thread."
@@ -152,9 +197,20 @@ class Generation(models.Model):
         null=True, blank=True, help_text="The delivery that may write; fresh for each claim."
     )
     lease_expires_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it began to wait for its first attempt; empty once that has begun."
+    )
     next_retry_at = models.DateTimeField(null=True, blank=True, help_text="When the sweeper may enqueue it again.")
+    waiting_for = models.CharField(
+        max_length=100, blank=True, help_text="The provider whose limit of requests holds it up."
+    )
+    cancel_requested_at = models.DateTimeField(null=True, blank=True, help_text="When somebody stopped this one.")
+    late = models.BooleanField(default=False, help_text="It came to its end after the final answer had begun.")
 
     text = models.TextField(blank=True, help_text="What has come so far, as of the last checkpoint.")
+    reasoning = models.TextField(blank=True, help_text="What the model thought aloud; never part of a draft.")
+    reasoning_shortened = models.BooleanField(default=False, help_text="It thought more than is kept.")
+    reasoning_seconds = models.FloatField(null=True, blank=True, help_text="How long it thought; empty while it does.")
     finish_reason = models.CharField(max_length=20, blank=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
@@ -174,13 +230,16 @@ class Generation(models.Model):
     first_token_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    objects = GenerationQuerySet.as_manager()
+
     class Meta:
         ordering = ["kind", "position", "version"]
         indexes = [
+            models.Index(fields=["next_retry_at"], condition=Q(status="queued"), name="generation_queued"),
+            models.Index(fields=["lease_expires_at"], condition=Q(status="streaming"), name="generation_streaming"),
+            # What a model took lately, for the estimate before a prompt is sent.
             models.Index(
-                fields=["status", "lease_expires_at", "next_retry_at"],
-                condition=Q(status__in=["queued", "streaming"]),
-                name="generation_active",
+                fields=["model_id", "kind", "-ended_at"], condition=Q(status="completed"), name="generation_took"
             ),
         ]
         constraints = [
@@ -195,3 +254,66 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} by {self.model_id}"
+
+
+class Council(models.Model):
+    """A named choice of models that one person keeps."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="councils")
+    name = models.CharField(max_length=80)
+    master_model = models.CharField(max_length=200)
+    secondary_models = models.JSONField(default=list, help_text="Model ids; one may stand there twice.")
+    minimum = models.PositiveSmallIntegerField(default=1, help_text="As in a run.")
+    soft_deadline = models.PositiveIntegerField(null=True, blank=True, help_text="As in a run.")
+    is_default = models.BooleanField(default=False, help_text="What a new thread begins with.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="council_name_once_an_owner"),
+            models.UniqueConstraint(
+                fields=["owner"], condition=Q(is_default=True), name="council_one_default_an_owner"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Feedback(models.Model):
+    """What a person thinks of one text."""
+
+    class Verdict(models.TextChoices):
+        """A thumb."""
+
+        UP = "up", "Good"
+        DOWN = "down", "Bad"
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="feedback")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feedback")
+    verdict = models.CharField(max_length=4, choices=Verdict)
+    given_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "feedback"
+        constraints = [
+            models.UniqueConstraint(fields=["person", "generation"], name="feedback_once_a_person"),
+            models.CheckConstraint(condition=Q(verdict__in=["up", "down"]), name="feedback_verdict_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()}: {self.generation}"
+
+
+class ProviderGate(models.Model):
+    """The one row through which every worker asks whether a provider takes one more request now."""
+
+    provider = models.CharField(max_length=100, primary_key=True)
+    next_free_at = models.DateTimeField(
+        db_default=Now(), help_text="When the requests so far would have left at the provider's even pace."
+    )
+
+    def __str__(self) -> str:
+        return self.provider

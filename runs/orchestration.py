@@ -12,16 +12,19 @@ Tasks are launched by the names below; `workers.tasks` implements them. Messages
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
 from celery import Signature, chord, current_app
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from django.db.models import Q
+from django.db.models.functions import Now
 
-from runs import actions
+from runs import actions, broker
+from runs.actions import EVERYBODY, Quorum
 from runs.models import Generation, GenerationStatus, MultiModelRun
+from threads.actions import remove_deleted
 from threads.models import Thread
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ T = TypeVar("T")
 DISPATCH = "polyphony.dispatch"
 GENERATE = "polyphony.generate"
 SYNTHESIZE = "polyphony.synthesize"
+SWEEP = "polyphony.sweep"
 
 
 def start_multi_model_generation(
@@ -39,14 +43,23 @@ def start_multi_model_generation(
     *,
     master: str,
     secondaries: Sequence[str] = (),
+    quorum: Quorum = EVERYBODY,
     idempotency_key: str = "",
+    instead_of: UUID | None = None,
 ) -> tuple[MultiModelRun, bool]:
     """Ask several models at once: save the prompt and its run, and kick it off after the commit.
 
     Returns the run, and whether it is new. Raises as :func:`runs.actions.start_run`; never because the broker is away.
     """
     run, new = actions.start_run(
-        owner, thread, prompt, master=master, secondaries=secondaries, idempotency_key=idempotency_key
+        owner,
+        thread,
+        prompt,
+        master=master,
+        secondaries=secondaries,
+        quorum=quorum,
+        idempotency_key=idempotency_key,
+        instead_of=instead_of,
     )
     if new:
         kick_off(run.pk)
@@ -61,6 +74,38 @@ def retry_run(run_id: UUID) -> bool:
     return again
 
 
+def retry_generation(generation: Generation, model: str = "") -> bool:
+    """Ask one model of a run anew, or another in its place. Raises as :func:`runs.actions.retry_generation`."""
+    again = actions.retry_generation(generation.pk, model)
+    if again:
+        transaction.on_commit(lambda: relaunch(generation))
+    return again
+
+
+def stop_generation(generation: Generation) -> bool:
+    """Stop one model of a run; if it was the last one that was waited for, the run goes on at once."""
+    stopped = actions.stop_generation(generation.pk)
+    if stopped:
+        transaction.on_commit(lambda: advance(generation.run_id))
+    return stopped
+
+
+def synthesize_now(run_id: UUID) -> bool:
+    """Begin the final answer with the drafts that are there. Raises as :func:`runs.actions.request_synthesis`."""
+    asked = actions.request_synthesis(run_id)
+    if asked:
+        transaction.on_commit(lambda: advance(run_id))
+    return asked
+
+
+def rewrite(run_id: UUID, master: str = "") -> bool:
+    """Let another version of a final answer be written. Raises as :func:`runs.actions.rewrite`."""
+    begun = actions.rewrite(run_id, master)
+    if begun:
+        transaction.on_commit(lambda: _send(SYNTHESIZE, run_id))
+    return begun
+
+
 def kick_off(run_id: UUID) -> None:
     """Ask a worker, once this transaction is committed, to dispatch the run."""
     transaction.on_commit(lambda: _send(DISPATCH, run_id))
@@ -68,6 +113,8 @@ def kick_off(run_id: UUID) -> None:
 
 def dispatch(run_id: UUID) -> None:
     """Launch what the run still needs. Dispatching again is always safe: the run is taken up once."""
+    if not broker.answers():
+        return  # it stays queued, and a later sweep dispatches it
     candidates = actions.take_up(run_id)
     if candidates is None:
         return
@@ -76,6 +123,10 @@ def dispatch(run_id: UUID) -> None:
         return
     header = [_signature(GENERATE, candidate) for candidate in candidates]
     chord(header, app=current_app)(_signature(SYNTHESIZE, run_id))
+    for patience in MultiModelRun.objects.filter(pk=run_id, soft_deadline__gt=0).values_list(
+        "soft_deadline", flat=True
+    ):
+        _send(SYNTHESIZE, run_id, after=cast(int, patience))
 
 
 def join(run_id: UUID) -> None:
@@ -84,11 +135,24 @@ def join(run_id: UUID) -> None:
 
 
 def waiting_synthesis(run_id: UUID) -> list[UUID]:
-    """The synthesis of a run that waits for a worker, if there is one."""
-    waiting = Generation.objects.filter(
-        run_id=run_id, kind=Generation.Kind.SYNTHESIS, current=True, status=GenerationStatus.QUEUED
-    )
+    """The synthesis of a run, or the further version of it, that waits for a worker, if there is one."""
+    waiting = Generation.objects.filter(run_id=run_id, kind=Generation.Kind.SYNTHESIS, status=GenerationStatus.QUEUED)
     return list(waiting.values_list("pk", flat=True))
+
+
+def advance_after(generation_id: UUID, *, in_chord: bool) -> None:
+    """After a generation's task. Within a chord the callback advances the run, unless a quorum lets it go on."""
+    runs = MultiModelRun.objects.filter(generations=generation_id)
+    if in_chord:
+        runs = runs.filter(soft_deadline_at__lte=Now())
+    for run_id in runs.values_list("pk", flat=True):
+        advance(run_id)
+
+
+def wake_next(provider: str) -> None:
+    """A request at this provider has ended: launch who waits longest for it, if it has a limit and somebody waits."""
+    if (generation := actions.next_in_line(provider)) is not None:
+        relaunch(generation)
 
 
 def advance(run_id: UUID) -> None:
@@ -102,12 +166,14 @@ def sweep() -> int:
 
     Each part is safe to run beside workers and other sweepers, and again at any time.
     """
-    moved = actions.fail_overdue() + actions.expire_leases()
+    moved = actions.fail_overdue() + actions.fail_unserved() + actions.expire_leases()
+    moved += actions.stop_queued(Generation.objects.all())
     stopping = actions.stopping()
-    moved += sum(_bring_on(actions.stop_waiting, run_id) for run_id in stopping)
     moved += sum(_bring_on(advance, run_id) for run_id in {*stopping, *actions.unsettled()})
-    moved += sum(_bring_on(relaunch, generation) for generation in actions.due())
-    return moved + sum(_bring_on(dispatch, run_id) for run_id in actions.overdue_kickoffs())
+    if broker.answers():  # what is due is given once, so it must not be given to nobody
+        moved += sum(_bring_on(relaunch, generation) for generation in actions.due())
+    moved += sum(_bring_on(dispatch, run_id) for run_id in actions.overdue_kickoffs())
+    return moved + remove_deleted()
 
 
 def _bring_on(step: Callable[[T], object], about: T) -> bool:
@@ -133,8 +199,19 @@ def _signature(task: str, about: UUID) -> Signature[None]:
 
 
 def _send(task: str, about: UUID, after: float = 0) -> None:
-    """Send one small message; with the broker away the sweeper finds the row and sends it again."""
+    """Send one small message; with the broker away the sweeper finds the row and sends it, once the broker is back."""
     try:
-        current_app.send_task(task, args=(str(about),), countdown=after or None, ignore_result=True)
-    except (OperationalError, OSError) as error:
+        with broker.producer() as producer:
+            current_app.send_task(
+                task, args=(str(about),), countdown=after or None, ignore_result=True, producer=producer, retry=False
+            )
+    except broker.NOT_SENT as error:
         logger.warning("%s of %s waits for the sweeper: the broker is away (%s)", task, about, type(error).__name__)
+        if task != DISPATCH and not after:
+            _due_now(about)
+
+
+def _due_now(about: UUID) -> None:
+    """Nothing is on its way to this generation, or to this run's synthesis."""
+    synthesis = Q(run_id=about, kind=Generation.Kind.SYNTHESIS)
+    Generation.objects.filter(Q(pk=about) | synthesis, status=GenerationStatus.QUEUED).update(next_retry_at=Now())

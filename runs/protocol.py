@@ -7,10 +7,13 @@ from threads.schema import definitions
 
 
 def schema() -> dict[str, Any]:
-    """Every frame that a server sends is exactly one of these."""
+    """Every message of a server is exactly one of these frames, or a list of them."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What a Polyphony thread says on its socket",
-        "oneOf": [{"$ref": f"#/$defs/{word.__name__}"} for word in WORDS],
-        "$defs": definitions(WORDS, "#/$defs/"),
+        "oneOf": [{"$ref": "#/$defs/Frame"}, {"type": "array", "items": {"$ref": "#/$defs/Frame"}, "minItems": 2}],
+        "$defs": {
+            "Frame": {"oneOf": [{"$ref": f"#/$defs/{word.__name__}"} for word in WORDS]},
+            **definitions(WORDS, "#/$defs/"),
+        },
     }

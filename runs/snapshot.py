@@ -1,46 +1,60 @@
 """A thread with its runs as a client needs it: the page, the API and the socket show what these functions return."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from runs import catalogue
-from runs.events import ErrorView, GenerationView, ModelView, RunView, Snapshot
-from runs.models import RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun
+from runs.events import ErrorView, GaveUpView, GenerationView, ModelView, RunView, Snapshot
+from runs.models import RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun, RunStatus
 from threads import live
+from threads.branches import Branches
 from threads.models import Message, Thread
 from threads.snapshot import message_view, thread_view
 
-TURNS = 100
-"""How many runs a snapshot holds at the most: the newest ones."""
+TURNS = 30
+"""How many runs a snapshot, and a page, holds at the most: the newest ones. Of 100 a page would take seconds."""
 RECENT = 3
 """How many runs that have ended a brief snapshot tells in full: more do not end while a socket connects anew."""
 
 
-def thread_snapshot(thread: Thread, run_id: UUID | None = None, before: MultiModelRun | None = None) -> Snapshot:
-    """The newest part of a thread, the part of it that one run makes, or the part that stands before a run."""
-    runs = runs_of(thread, run_id, before)
-    messages = thread.messages.exclude(kind=Message.Kind.DRAFT)
-    if run_id is not None or before is not None:
-        messages = _messages_of(thread, runs)
-    elif len(runs) == TURNS:
-        messages = messages.filter(position__gte=runs[0].prompt.position)
+def thread_snapshot(thread: Thread, run_id: UUID | None = None) -> Snapshot:
+    """The newest part of the branch that is shown, or the part of the thread that one run makes."""
+    if run_id is None:
+        return branch_snapshot(thread, Branches.of(thread))
+    return _snapshot(thread, MultiModelRun.objects.filter(thread=thread, pk=run_id))
+
+
+def branch_snapshot(thread: Thread, branches: Branches, before: UUID | None = None) -> Snapshot:
+    """The newest part of the branch that is shown, or the part of a branch that stands before a prompt."""
+    prompts = branches.shown if before is None else branches.up_to(before)[:-1]
+    return snapshot_of(thread, prompts[-TURNS:])
+
+
+def snapshot_of(thread: Thread, prompts: Collection[UUID]) -> Snapshot:
+    """The part of a thread that these prompts make."""
+    return _snapshot(thread, MultiModelRun.objects.filter(thread=thread, prompt__in=prompts))
+
+
+def _snapshot(thread: Thread, rows: QuerySet[MultiModelRun]) -> Snapshot:
+    runs = list(with_details(rows).order_by("prompt__position"))
     return Snapshot(
         thread=thread_view(thread),
-        messages=[message_view(message) for message in messages],
+        messages=[message_view(message) for message in _messages_of(thread, runs)],
         runs=run_views(runs),
     )
 
 
 def brief_snapshot(thread: Thread) -> Snapshot:
-    """The newest part of a thread for somebody who has the page: all states, but few texts.
+    """The newest part of the branch that is shown for somebody who has the page: all states, but few texts.
 
     Texts and messages come of what is active or has ended of late; all of them would be megabytes at each blink of the
     network.
     """
-    runs = _newest(MultiModelRun.objects.filter(thread=thread))
+    rows = MultiModelRun.objects.filter(thread=thread, prompt__in=Branches.of(thread).shown[-TURNS:])
+    runs = list(rows.order_by("prompt__position"))
     active = [run for run in runs if run.status in RUN_ACTIVE]
     told = active + [run for run in runs if run not in active][-RECENT:]
     others = [run for run in runs if run not in told]
@@ -52,16 +66,6 @@ def brief_snapshot(thread: Thread) -> Snapshot:
         messages=[message_view(message) for message in _messages_of(thread, told)],
         runs=[views[str(run.pk)] for run in runs],
     )
-
-
-def runs_of(thread: Thread, run_id: UUID | None = None, before: MultiModelRun | None = None) -> list[MultiModelRun]:
-    """The newest runs of a thread, or of those before a run, oldest first, with what their views need."""
-    runs = MultiModelRun.objects.filter(thread=thread)
-    if run_id is not None:
-        runs = runs.filter(pk=run_id)
-    if before is not None:
-        runs = runs.filter(prompt__position__lt=before.prompt.position)
-    return _newest(with_details(runs))
 
 
 def with_details(runs: QuerySet[MultiModelRun]) -> QuerySet[MultiModelRun]:
@@ -85,9 +89,12 @@ def run_views(runs: Iterable[MultiModelRun]) -> list[RunView]:
     runs = list(runs)
     streaming = [g for run in runs for g in run.generations.all() if g.status == GenerationStatus.STREAMING]
     keys = {generation.pk: live.key(generation.pk, generation.attempt) for generation in streaming}
-    texts = live.read({keys[generation.pk]: generation.text for generation in streaming})
+    thoughts = {generation.pk: live.reasoning_key(generation.pk, generation.attempt) for generation in streaming}
+    stored = {keys[generation.pk]: generation.text for generation in streaming}
+    texts = live.read(stored | {thoughts[generation.pk]: generation.reasoning for generation in streaming})
     for generation in streaming:
         generation.text = texts[keys[generation.pk]]
+        generation.reasoning = texts[thoughts[generation.pk]]
     return [_run_view(run) for run in runs]
 
 
@@ -100,13 +107,20 @@ def generation_view(generation: Generation, label: str | None = None, *, text: b
         "role": generation.role,
         "position": generation.position,
         "version": generation.version,
+        "current": generation.current,
         "model": model_view(generation.model_id),
         "status": generation.status,
         "attempt": generation.attempt,
         "text": generation.text if text else None,
+        "reasoning": generation.reasoning if text else None,
+        "reasoning_shortened": generation.reasoning_shortened,
+        "reasoning_seconds": None if generation.reasoning_seconds is None else round(generation.reasoning_seconds, 3),
         "finish_reason": generation.finish_reason,
         "error": _error(generation.error_code, generation.error_message),
         "label": label,
+        "late": generation.late,
+        "waiting_for": catalogue.provider_label(generation.waiting_for) or None,
+        "cancel_requested": generation.cancel_requested_at is not None,
         "tokens_in": generation.tokens_in,
         "tokens_out": generation.tokens_out,
         "cost": None if generation.cost is None else str(generation.cost),
@@ -122,10 +136,6 @@ def model_view(model_id: str) -> ModelView:
     return {"id": model.id, "label": model.label, "provider": model.provider, "demo": model.demo}
 
 
-def _newest(runs: QuerySet[MultiModelRun]) -> list[MultiModelRun]:
-    return list(runs.order_by("-created_at")[:TURNS])[::-1]
-
-
 def _messages_of(thread: Thread, runs: Iterable[MultiModelRun]) -> QuerySet[Message]:
     """The prompts and the final answers of some runs."""
     prompts = {run.prompt_id for run in runs}
@@ -135,7 +145,7 @@ def _messages_of(thread: Thread, runs: Iterable[MultiModelRun]) -> QuerySet[Mess
 
 def _generations(*, texts: bool = True) -> "Prefetch[str]":
     """The generations of runs without what no view shows: each prompt that was sent is a whole conversation."""
-    unread = ("sent_prompt",) if texts else ("sent_prompt", "text")
+    unread = ("sent_prompt",) if texts else ("sent_prompt", "text", "reasoning")
     return Prefetch("generations", Generation.objects.defer(*unread))
 
 
@@ -151,14 +161,46 @@ def _run_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
         "prompt": str(run.prompt_id),
         "final": str(run.final_id) if run.final_id else None,
         "master": model_view(synthesis.model_id if synthesis else run.master_model),
+        "gave_up": _gave_up(run, synthesis),
         "status": run.status,
         "outcome": run.outcome,
+        "minimum": run.minimum,
+        "soft_deadline_at": _time(run.soft_deadline_at),
+        "synthesis_requested": run.synthesis_requested_at is not None,
         "error": _error(run.error_code, run.error_message),
         "cancel_requested": run.cancel_requested_at is not None,
         "created_at": run.created_at.isoformat(),
         "ended_at": _time(run.ended_at),
         "generations": [generation_view(g, letters.get(str(g.pk)), text=texts) for g in generations],
+        "chosen": str(run.chosen_id) if run.chosen_id else None,
+        "versions": [generation_view(g, text=texts) for g in _other_versions(run, synthesis)],
     }
+
+
+def _other_versions(run: MultiModelRun, synthesis: Generation | None) -> list[Generation]:
+    """What was whole before, and the newest of all if it is under way or came to nothing.
+
+    No older one that came to nothing, and no master that gave up on the way to one.
+    """
+    others = [g for g in run.generations.all() if g.kind == Generation.Kind.SYNTHESIS and not g.current]
+    last = max((g.version for g in others), default=0)
+    newer = run.status == RunStatus.COMPLETED and last > (synthesis.version if synthesis else 0)
+    return [g for g in others if g.status == GenerationStatus.COMPLETED or (newer and g.version == last)]
+
+
+def _gave_up(run: MultiModelRun, synthesis: Generation | None) -> list[GaveUpView]:
+    """The authors of this synthesis before its present one: an earlier version belongs to an earlier try of the run."""
+    if synthesis is None:
+        return []
+    authors = (g for g in run.generations.all() if g.kind == Generation.Kind.SYNTHESIS)
+    before = [g for g in authors if g.version == synthesis.version and g.position < synthesis.position]
+    return [
+        {
+            "model": model_view(each.model_id),
+            "error": {"code": each.error_code, "message": each.error_message},
+        }
+        for each in before
+    ]
 
 
 def _error(code: str, message: str) -> ErrorView | None:

@@ -4,51 +4,61 @@ A page with its script marks its requests (``X-Requested-With: fetch``) and is a
 changed, or with one sentence as plain text; without the script the same addresses redirect or show the page again.
 """
 
+import re
 from collections.abc import Callable
-from functools import wraps
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from runs.actions import KeyReused, Superseded, ThreadBusy, request_cancel
-from runs.choices import picker, remembered
+from runs.actions import (
+    EVERYBODY,
+    KeyReused,
+    NoDraftYet,
+    Refused,
+    Superseded,
+    ThreadBusy,
+    TooFewDrafts,
+    give_feedback,
+    request_cancel,
+    use,
+)
+from runs.choices import Choice, choice_of, council_choice, councils_of, picker, remembered
+from runs.estimates import estimate
+from runs.events import Snapshot
 from runs.forms import Question
-from runs.models import MultiModelRun
-from runs.orchestration import retry_run, start_multi_model_generation
-from runs.snapshot import thread_snapshot
+from runs.models import RUN_ACTIVE, Council, Feedback, Generation, MultiModelRun
+from runs.orchestration import (
+    retry_generation,
+    retry_run,
+    rewrite,
+    start_multi_model_generation,
+    stop_generation,
+    synthesize_now,
+)
+from runs.snapshot import branch_snapshot, thread_snapshot
+from runs.texts import TEXTS
 from runs.turns import Turn, turns_of
-from threads.actions import create_thread
-from threads.models import Thread
+from threads.actions import create_thread, show_branch
+from threads.branches import Branches
+from threads.doors import SignedIn, is_fetch, posted
+from threads.models import Message, Thread
+from threads.views import listing_of
 
-THREADS_LISTED = 100
-"""How many threads the sidebar shows before somebody asks for all."""
-
-
-class SignedIn(HttpRequest):
-    """A request that ``login_required`` let through."""
-
-    user: User
-
-
-def posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Only POST does something; who comes by GET, say from a sign-in that stood between, is sent to the threads."""
-
-    @wraps(view)
-    def guarded(request: SignedIn, *args: Any, **kwargs: Any) -> HttpResponse:
-        return view(request, *args, **kwargs) if request.method == "POST" else redirect("threads")
-
-    return guarded
+REFUSALS = (ValidationError, ThreadBusy, KeyReused, Superseded, NoDraftYet, TooFewDrafts, Refused)
+"""What people are told in a sentence beside the composer."""
+EXAMPLE_MAX_CHARS = 2000
+"""How much of a prompt a link may bring along; it is not sent before somebody sends it."""
 
 
 @login_required
@@ -79,29 +89,93 @@ def turn(request: SignedIn, run_id: UUID) -> HttpResponse:
 
 
 @login_required
+@never_cache
+@require_safe
+def estimate_page(request: SignedIn) -> HttpResponse:
+    """What it will about cost and take to send what stands in the composer; only the prompt's length is told."""
+    question = Question.sent(request.GET)
+    choice = question.choice
+    if not choice.master:
+        return HttpResponse()
+    choice = replace(choice, secondaries=choice.secondaries[: settings.MODELS_PER_RUN_MAX])
+    thread = _thread(request, thread_id) if (thread_id := request.GET.get("thread")) else None
+    chars = request.GET.get("chars", "")
+    try:
+        quorum = question.quorum
+    except ValidationError:
+        quorum = EVERYBODY
+    told = estimate(
+        request.user,
+        thread,
+        choice,
+        int(chars) if re.fullmatch("[0-9]{1,9}", chars) else 0,
+        quorum,
+    )
+    return render(request, "runs/estimate.html", {"told": told})
+
+
+@login_required
 @posted
 def start_thread(request: SignedIn) -> HttpResponse:
     """The first prompt of a new thread."""
     question = Question.sent(request.POST)
+    if question.instead_of:
+        raise Http404  # there is no other prompt yet
     try:
         run = _start_thread(request, question)
-    except (ValidationError, ThreadBusy, KeyReused) as refusal:
+    except REFUSALS as refusal:
         return _refuse(request, None, question, refusal)
     where = reverse("thread", args=[run.thread_id])
-    return HttpResponse(status=202, headers={"Location": where}) if _is_fetch(request) else redirect(where)
+    return HttpResponse(status=202, headers={"Location": where}) if is_fetch(request) else redirect(where)
 
 
 @login_required
 @posted
 def start_run(request: SignedIn, thread_id: UUID) -> HttpResponse:
-    """The next prompt of a thread."""
+    """The next prompt of a thread, or another version of an earlier one."""
     thread = _thread(request, thread_id)
     question = Question.sent(request.POST)
+    if question.instead_of:
+        return _start_version(request, thread, question)
     try:
         run = _start(request, thread, question)
-    except (ValidationError, ThreadBusy, KeyReused) as refusal:
+    except REFUSALS as refusal:
         return _refuse(request, thread, question, refusal)
-    return _turn(request, run, status=202) if _is_fetch(request) else redirect("thread", thread_id)
+    return _turn(request, run, status=202) if is_fetch(request) else redirect("thread", thread_id)
+
+
+@login_required
+@never_cache
+@require_safe
+def edit_prompt(request: SignedIn, run_id: UUID) -> HttpResponse:
+    """Ask for another version of a prompt, on a page of its own."""
+    run = _run(request, run_id)
+    return render(request, "runs/edit.html", {"run": run, "text": run.prompt.content})
+
+
+@login_required
+@posted
+def regenerate(request: SignedIn, run_id: UUID) -> HttpResponse:
+    """Ask the same prompt again, as another version of it: the same models, or those that are picked now."""
+    run = _run(request, run_id)
+    sent = Question.sent(request.POST)
+    choice = sent.choice if request.POST.get("models") == "picked" else choice_of(run)
+    version = replace(sent, prompt=run.prompt.content, choice=choice, instead_of=str(run.prompt_id))
+    return _start_version(request, run.thread, version)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def branch(request: SignedIn, thread_id: UUID) -> HttpResponse:
+    """The branch that is shown, for a page that shows another one; a POST chooses the one that ``prompt`` stands on."""
+    thread = _thread(request, thread_id)
+    if request.method == "POST":
+        try:
+            show_branch(thread, UUID(request.POST.get("prompt", "")))
+        except (ValueError, Message.DoesNotExist) as unknown:
+            raise Http404 from unknown
+    return _branch(request, thread)
 
 
 @login_required
@@ -109,8 +183,7 @@ def start_run(request: SignedIn, thread_id: UUID) -> HttpResponse:
 def stop_run(request: SignedIn, run_id: UUID) -> HttpResponse:
     """Stop a run; what has come is kept."""
     run = _run(request, run_id)
-    request_cancel(run.pk)
-    return HttpResponse(status=204) if _is_fetch(request) else redirect("thread", run.thread_id)
+    return _done(request, run, lambda: request_cancel(run.pk))
 
 
 @login_required
@@ -118,11 +191,97 @@ def stop_run(request: SignedIn, run_id: UUID) -> HttpResponse:
 def try_again(request: SignedIn, run_id: UUID) -> HttpResponse:
     """Begin a failed or stopped run again; drafts that are whole are kept."""
     run = _run(request, run_id)
+    return _done(request, run, lambda: retry_run(run.pk))
+
+
+@login_required
+@posted
+def synthesize(request: SignedIn, run_id: UUID) -> HttpResponse:
+    """Begin the final answer with the drafts that are there."""
+    run = _run(request, run_id)
+    return _done(request, run, lambda: synthesize_now(run.pk))
+
+
+@login_required
+@posted
+def stop_one(request: SignedIn, generation_id: UUID) -> HttpResponse:
+    """Stop one model; what it has written is kept."""
+    generation = _generation(request, generation_id)
+    return _done(request, generation.run, lambda: stop_generation(generation))
+
+
+@login_required
+@posted
+def try_one_again(request: SignedIn, generation_id: UUID) -> HttpResponse:
+    """Ask one model anew, or another one in its place."""
+    generation = _generation(request, generation_id)
+    return _done(request, generation.run, lambda: retry_generation(generation, request.POST.get("model", "")))
+
+
+@login_required
+@posted
+def write_again(request: SignedIn, run_id: UUID) -> HttpResponse:
+    """Let another version of the final answer be written, by the same master or another one."""
+    run = _run(request, run_id)
+    return _done(request, run, lambda: rewrite(run.pk, request.POST.get("model", "")))
+
+
+@login_required
+@posted
+def use_text(request: SignedIn, generation_id: UUID) -> HttpResponse:
+    """Make a draft or an earlier version the final answer."""
+    generation = _generation(request, generation_id)
+    return _done(request, generation.run, lambda: use(generation.pk))
+
+
+@login_required
+@posted
+def judge(request: SignedIn, generation_id: UUID) -> HttpResponse:
+    """Keep what a person thinks of a text."""
+    generation = _generation(request, generation_id)
+    verdict = request.POST.get("verdict", "")
+    return _done(request, generation.run, lambda: give_feedback(request.user, generation.pk, verdict))
+
+
+def _done(request: SignedIn, run: MultiModelRun, verb: Callable[[], object]) -> HttpResponse:
+    """Do one thing to a run; what comes of it is told over the socket."""
     try:
-        retry_run(run.pk)
-    except (ThreadBusy, Superseded) as refusal:
+        verb()
+    except REFUSALS as refusal:
         return _refuse(request, run.thread, None, refusal)
-    return HttpResponse(status=204) if _is_fetch(request) else redirect("thread", run.thread_id)
+    except Thread.DoesNotExist as gone:  # deleted while this request was on its way
+        raise Http404 from gone
+    return HttpResponse(status=204) if is_fetch(request) else redirect("thread", run.thread_id)
+
+
+def _start_version(request: SignedIn, thread: Thread, version: Question) -> HttpResponse:
+    """Ask another version of a prompt, and show the branch that begins with it."""
+    replaced = _replaced(thread, version.instead_of)
+    if not version.choice.master:
+        version = replace(version, choice=choice_of(replaced))
+    try:
+        _start(request, thread, version)
+    except REFUSALS as refusal:
+        if is_fetch(request):
+            return _refuse(request, thread, None, refusal)
+        status, sentence = _told(refusal)
+        context = {"run": replaced, "text": version.prompt, "sentence": sentence}
+        return render(request, "runs/edit.html", context, status=status)
+    return _branch(request, _thread(request, thread.pk), status=202)
+
+
+def _replaced(thread: Thread, prompt_id: str) -> MultiModelRun:
+    try:
+        return thread.runs.select_related("prompt").get(prompt=UUID(prompt_id))
+    except (ValueError, MultiModelRun.DoesNotExist) as unknown:
+        raise Http404 from unknown
+
+
+def _branch(request: SignedIn, thread: Thread, status: int = 200) -> HttpResponse:
+    """The branch that is shown, as a piece of the page."""
+    if not is_fetch(request):
+        return redirect("thread", thread.pk)
+    return render(request, "runs/branch.html", _conversation(request, thread), status=status)
 
 
 def _start_thread(request: SignedIn, question: Question) -> MultiModelRun:
@@ -152,91 +311,138 @@ def _start(request: SignedIn, thread: Thread, question: Question) -> MultiModelR
             question.prompt,
             master=question.choice.master,
             secondaries=question.choice.secondaries,
+            quorum=question.quorum,
             idempotency_key=question.idempotency_key,
+            instead_of=UUID(question.instead_of) if question.instead_of else None,
         )
     except Thread.DoesNotExist as gone:  # deleted while this request was on its way
         raise Http404 from gone
     return run
 
 
-def _thread(request: SignedIn, thread_id: UUID) -> Thread:
-    return get_object_or_404(Thread.objects.owned_by(request.user), pk=thread_id)
+def _thread(request: SignedIn, thread_id: UUID | str) -> Thread:
+    try:
+        return get_object_or_404(Thread.objects.owned_by(request.user), pk=thread_id)
+    except ValidationError as unknown:  # it is no id
+        raise Http404 from unknown
+
+
+def _proposed(request: SignedIn, thread: Thread | None) -> Choice:
+    """The council that the address names, else what is remembered."""
+    if (named := request.GET.get("council")) is None:
+        return remembered(request.user, thread)
+    try:
+        council = Council.objects.filter(owner_id=request.user.pk).get(pk=named)
+    except (Council.DoesNotExist, ValidationError) as unknown:
+        raise Http404 from unknown
+    return council_choice(council)
 
 
 def _run(request: SignedIn, run_id: UUID) -> MultiModelRun:
-    runs = MultiModelRun.objects.filter(thread__in=Thread.objects.owned_by(request.user)).select_related("thread")
+    runs = MultiModelRun.objects.owned_by(request.user).select_related("thread", "prompt")
     return get_object_or_404(runs, pk=run_id)
+
+
+def _generation(request: SignedIn, generation_id: UUID) -> Generation:
+    generations = Generation.objects.owned_by(request.user).select_related("run__thread").defer("sent_prompt")
+    return get_object_or_404(generations, pk=generation_id)
 
 
 def _refuse(request: SignedIn, thread: Thread | None, question: Question | None, refusal: Exception) -> HttpResponse:
     """One sentence beside the composer, which keeps what was typed."""
-    if isinstance(refusal, ValidationError):
-        status, sentence = 400, " ".join(refusal.messages)
+    status, sentence = _told(refusal)
+    if is_fetch(request):
+        answer = HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
     else:
-        status, sentence = 409, str(getattr(refusal, "message", ""))
-    if _is_fetch(request):
-        return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
-    return _page(request, thread, question, sentence, status)
+        answer = _page(request, thread, question, sentence, status)
+    if isinstance(refusal, Refused):
+        answer["Retry-After"] = str(refusal.retry_after)
+    return answer
+
+
+def _told(refusal: Exception) -> tuple[int, str]:
+    """The status and the sentence of a refusal."""
+    if isinstance(refusal, ValidationError):
+        return 400, " ".join(refusal.messages)
+    return 429 if isinstance(refusal, Refused) else 409, str(getattr(refusal, "message", ""))
 
 
 def _turn(request: SignedIn, run: MultiModelRun, status: int = 200) -> HttpResponse:
-    turns = turns_of(thread_snapshot(run.thread, run.pk), _newest(run.thread))
+    turns = _turns(request, thread_snapshot(run.thread, run.pk), Branches.of(run.thread))
     if not turns:  # deleted while this request was on its way
         raise Http404
-    return render(request, "runs/turn.html", {"turn": turns[0]}, status=status)
+    return render(request, "runs/turn.html", {"turn": turns[0], "thread": run.thread}, status=status)
+
+
+def _turns(request: SignedIn, snapshot: Snapshot, branches: Branches) -> list[Turn]:
+    """The turns of a snapshot with what this reader thinks of their texts."""
+    given = Feedback.objects.filter(person=request.user, generation__run__in=[run["id"] for run in snapshot.runs])
+    verdicts = {str(generation): verdict for generation, verdict in given.values_list("generation", "verdict")}
+    return turns_of(snapshot, branches, verdicts)
 
 
 def _page(
     request: SignedIn, thread: Thread | None, question: Question | None = None, sentence: str = "", status: int = 200
 ) -> HttpResponse:
-    turns = turns_of(thread_snapshot(thread), _newest(thread)) if thread else []
-    choice = question.choice if question and question.choice.master else remembered(request.user, thread)
+    conversation = _conversation(request, thread) if thread else {"active_run": ""}
+    choice = question.choice if question and question.choice.master else _proposed(request, thread)
     context = {
-        "active_run": next((shown.run["id"] for shown in turns if shown.active), ""),
         "picker": picker(choice),
-        "prompt": question.prompt if question else "",
+        "councils": councils_of(request.user),
+        "prompt": question.prompt if question else request.GET.get("prompt", "")[:EXAMPLE_MAX_CHARS],
         "sentence": sentence,
         "idempotency_key": uuid4(),
         "prompt_max_chars": settings.PROMPT_MAX_CHARS,
-        "csrf_cookie": settings.CSRF_COOKIE_NAME,
     }
-    return render(request, "runs/page.html", _around(request, thread, turns) | context, status=status)
+    return render(request, "runs/page.html", _around(request, thread) | conversation | context, status=status)
 
 
 def _earlier_page(request: SignedIn, thread: Thread, before: str) -> HttpResponse:
     """Turns that have ended long ago: nothing to follow, and nothing to ask from here."""
     try:
-        later = thread.runs.select_related("prompt").get(pk=before)
+        later = thread.runs.get(pk=before)
     except (MultiModelRun.DoesNotExist, ValidationError) as unknown:
         raise Http404 from unknown
-    turns = turns_of(thread_snapshot(thread, before=later), _newest(thread))
-    return render(request, "runs/page.html", _around(request, thread, turns) | {"earlier_page": True})
+    branches = Branches.of(thread)
+    turns = _turns(request, branch_snapshot(thread, branches, later.prompt_id), branches)
+    context = {"turns": turns, "earlier": _earlier(turns), "earlier_page": True}
+    return render(request, "runs/page.html", _around(request, thread) | context)
 
 
-def _around(request: SignedIn, thread: Thread | None, turns: list[Turn]) -> dict[str, Any]:
-    """What every page shows: the turns, the way to those before them, and the list of threads."""
-    threads = Thread.objects.owned_by(request.user).order_by("-updated_at")
-    show_all = "all" in request.GET
-    listed = list(threads if show_all else threads[: THREADS_LISTED + 1])
+def _conversation(request: SignedIn, thread: Thread) -> dict[str, Any]:
+    """The newest part of the branch that is shown, the way to what stands before it, and the run that is active."""
+    branches = Branches.of(thread)
+    turns = _turns(request, branch_snapshot(thread, branches), branches)
+    active = thread.runs.filter(status__in=RUN_ACTIVE).first()
     return {
         "thread": thread,
-        "threads": listed if show_all else listed[:THREADS_LISTED],
-        "more_threads": not show_all and len(listed) > THREADS_LISTED,
         "turns": turns,
-        "earlier": turns[0].run["id"] if thread and turns and turns[0].run["id"] != str(_oldest(thread)) else "",
+        "earlier": _earlier(turns),
+        "active_run": str(active.pk) if active else "",
+        "elsewhere": active if active and active.prompt_id not in branches.shown else None,
+    }
+
+
+def _earlier(turns: list[Turn]) -> str:
+    """The run before which turns stand that are not shown."""
+    return turns[0].run["id"] if turns and turns[0].after else ""
+
+
+def _around(request: SignedIn, thread: Thread | None) -> dict[str, Any]:
+    """What every page shows: the list of threads, and what was deleted just now."""
+    return {
+        "thread": thread,
+        "listing": listing_of(request),
+        "deleted": _deleted(request),
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
+        "texts": TEXTS,
         "now": timezone.now(),
     }
 
 
-def _newest(thread: Thread) -> UUID | None:
-    """The run of the last prompt."""
-    return thread.runs.order_by("-prompt__position").values_list("pk", flat=True).first()
-
-
-def _oldest(thread: Thread) -> UUID | None:
-    """The run of the first prompt."""
-    return thread.runs.order_by("prompt__position").values_list("pk", flat=True).first()
-
-
-def _is_fetch(request: SignedIn) -> bool:
-    return request.headers.get("X-Requested-With") == "fetch"
+def _deleted(request: SignedIn) -> Thread | None:
+    """The thread that the address says was deleted just now, if it can still be had back."""
+    try:
+        return Thread.objects.deleted_by(request.user).filter(pk=UUID(request.GET.get("deleted", ""))).first()
+    except ValueError:
+        return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -21,6 +22,9 @@ from tests.servers import valkey
 
 if "chatproject.settings" in sys.modules:
     raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE and leave --ds out: tests/conftest.py chooses the settings.")
+
+hypothesis.settings.register_profile("any-machine", deadline=None)  # no test is about time
+hypothesis.settings.load_profile("any-machine")
 
 _servers = ExitStack()
 _folder = Path(tempfile.mkdtemp(prefix="polyphony-tests-", dir="/tmp"))
@@ -42,10 +46,31 @@ os.environ.update(
 )
 (_folder / "static").mkdir()
 django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]  # a worker of pytest-xdist chooses here too, and has servers of its own
 # The real hash of a password takes a third of a second, on purpose; the real static files are named after their content
 # by collectstatic.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-faults", action="store_true", help="tests/faults: each fault at each point, on each database"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest begins first; on another database only those run that ask it."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    if os.environ.get("TEST_DATABASE_URL"):
+        elsewhere = [item for item in items if not _asks_the_database(item)]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
+def _asks_the_database(item: pytest.Item) -> bool:
+    names: list[str] = getattr(item, "fixturenames", [])
+    return "db" in names or "transactional_db" in names or item.get_closest_marker("django_db") is not None
 
 
 def pytest_unconfigure() -> None:
@@ -62,6 +87,16 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     database: dict[str, Any] = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         database.setdefault("TEST", {})["NAME"] = str(_folder / "tests.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_of_the_past() -> None:
+    """A test in which something was away costs the next one nothing."""
+    from runs.consumers import DATABASE
+    from threads.connections import REDIS
+
+    for breaker in (DATABASE, REDIS):
+        breaker.reset()
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 Whole-path tests, the browser tests, the benchmark and the README's picture all stand on it.
 """
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +30,7 @@ from chatproject import places
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
+DATABASE = "polyphony.sqlite3"
 PROGRAMS = {
     "web": "-m uvicorn chatproject.asgi:application --host 127.0.0.1 --port {port} --ws-max-size 65536"
     " --ws-per-message-deflate false --timeout-graceful-shutdown 2 --no-access-log --log-level warning",
@@ -62,10 +67,14 @@ class Person:
     session: str
     api: httpx2.Client
 
-    def ask(self, prompt: str, master: str, *secondaries: str, thread: str = "") -> dict[str, Any]:
+    def thread(self) -> str:
+        """A new thread."""
+        return str(self.api.post("/api/threads/", json={}).raise_for_status().json()["id"])
+
+    def ask(self, prompt: str, master: str, *secondaries: str, thread: str = "", **quorum: int) -> dict[str, Any]:
         """Start a run, in a new thread unless one is named; returns the run."""
-        thread = thread or self.api.post("/api/threads/", json={}).raise_for_status().json()["id"]
-        body = {"prompt": prompt, "master": master, "secondaries": list(secondaries)}
+        thread = thread or self.thread()
+        body = {"prompt": prompt, "master": master, "secondaries": list(secondaries), **quorum}
         answer = self.api.post(f"/api/threads/{thread}/runs/", json=body)
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
@@ -87,17 +96,20 @@ class Person:
 class Product:
     """One copy of the product; every process can be killed and started again."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, launcher: str = "", **environment: str) -> None:
         self.folder = folder
+        self.launcher = launcher
+        """What is put before each program: ``-m some.module`` that hands over to it."""
         self.port = free_port()
         self.socket = Path("/tmp") / f"polyphony-test-{os.getpid()}-{self.port}.sock"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._programs: dict[str, str] = {}
         self.people: list[Person] = []
         self.environment = {
             **_clean_environment(),
             "VAR_DIR": str(folder),
             "REDIS_URL": f"unix://{self.socket}",
-            "DATABASE_URL": f"sqlite:///{folder / 'polyphony.sqlite3'}",
+            "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "DEMO": "on",
@@ -118,8 +130,11 @@ class Product:
         """Everything, from an empty folder to a page and a worker that answer."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.start_broker()
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--no-input", "--verbosity", "0")
+        shutil.copytree(_set_up() / "static", self.folder / "static")
+        if self.environment["DATABASE_URL"] == f"sqlite:///{self.folder / DATABASE}":
+            shutil.copy(_set_up() / DATABASE, self.folder)
+        else:
+            self.manage("migrate", "--verbosity", "0")
         for name in PROGRAMS:
             self.start_program(name)
         self.wait_until_ready()
@@ -129,11 +144,12 @@ class Product:
         options = ["--appendonly", "yes" if appendonly else "no", "--save", "", "--dir", str(self.folder)]
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket), *options]
         self._spawn("broker", command)
-        wait_for(self.socket.exists, what="the broker")
+        wait_for(lambda: self.socket.exists() and _ask_broker(self.socket, "PING") == b"+PONG\r\n", what="the broker")
 
     def start_program(self, name: str, label: str = "") -> None:
         """One of the programs of the Procfile; ``label`` names a second copy."""
-        arguments = PROGRAMS[name].format(port=self.port).split()
+        arguments = f"{self.launcher} {PROGRAMS[name].format(port=self.port)}".split()
+        self._programs[label or name] = name
         self._spawn(label or name, [sys.executable, *arguments])
 
     def wait_until_ready(self) -> None:
@@ -141,34 +157,44 @@ class Product:
         wait_for(self._page_answers, 30, what="the web process")
         wait_for(lambda: "ready" in self.log("worker") or self._worker_listens(), 30, what="the worker")
 
+    def wait_for_a_worker(self) -> None:
+        """Until somebody waits for tasks again, say after the broker was killed and the worker ended with it."""
+        wait_for(self._somebody_listens, 60, what="a worker")
+
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End one process, by default without giving it a chance."""
         process = self.processes.pop(name)
+        self._programs.pop(name, None)
         process.send_signal(how)
         process.wait(20)
         if name == "broker":
             self.socket.unlink(missing_ok=True)
 
-    def revive(self) -> None:
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """One process stands still: it answers nothing and closes nothing."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.processes[name].send_signal(signal.SIGCONT)
+
+    def revive(self) -> list[str]:
         """Start again what ended by itself, as the supervisor does: a Celery worker may when its broker restarts."""
-        for name in PROGRAMS:
-            if name in self.processes and self.processes[name].poll() is not None:
-                self.start_program(name)
+        ended = [label for label in self._programs if self.processes[label].poll() is not None]
+        for label in ended:
+            self.start_program(self._programs[label], label)
+        return ended
 
     def stop(self) -> None:
-        """End everything."""
+        """End everything, the broker last: a worker that has lost it takes its time."""
         for person in self.people:
             person.api.close()
-        for process in self.processes.values():
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(8)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        broker = self.processes.pop("broker", None)
+        _end(*self.processes.values())
+        _end(*[broker] if broker else [])
         self.processes.clear()
+        self._programs.clear()
         self.socket.unlink(missing_ok=True)
 
     def manage(self, *arguments: str) -> str:
@@ -180,30 +206,57 @@ class Product:
 
     def person(self, name: str = "ada", *, staff: bool = False) -> Person:
         """A new account, signed in."""
+        return self.persons([name], staff=staff)[0]
+
+    def persons(self, names: Sequence[str], *, staff: bool = False) -> list[Person]:
+        """New accounts, signed in."""
         code = (
-            "import json; from django.contrib.auth.models import User;"
+            "import json; from django.contrib.auth.hashers import make_password;"
+            "from django.contrib.auth.models import User;"
             "from django.contrib.sessions.backends.db import SessionStore;"
             "from rest_framework.authtoken.models import Token;"
-            f"u = User.objects.create(username={name!r}, is_staff={staff}, is_superuser={staff});"
-            "u.set_password('a long pass phrase'); u.save();"
-            "s = SessionStore(); s['_auth_user_id'] = str(u.pk);"
-            "s['_auth_user_backend'] = 'django.contrib.auth.backends.ModelBackend';"
-            "s['_auth_user_hash'] = u.get_session_auth_hash(); s.create();"
-            "print(json.dumps([Token.objects.create(user=u).key, s.session_key]))"
+            "password = make_password('a long pass phrase')\n"
+            f"for name in {list(names)!r}:\n"
+            f"    u = User.objects.create(username=name, is_staff={staff}, is_superuser={staff}, password=password)\n"
+            "    s = SessionStore(); s['_auth_user_id'] = str(u.pk)\n"
+            "    s['_auth_user_backend'] = 'django.contrib.auth.backends.ModelBackend'\n"
+            "    s['_auth_user_hash'] = u.get_session_auth_hash(); s.create()\n"
+            "    print(json.dumps([Token.objects.create(user=u).key, s.session_key]))"
         )
-        token, session = json.loads(self.manage("shell", "--verbosity", "0", "-c", code).splitlines()[-1])
-        api = httpx2.Client(base_url=self.url, headers={"Authorization": f"Token {token}"}, timeout=20)
-        self.people.append(Person(name, token, session, api))
-        return self.people[-1]
+        lines = self.manage("shell", "--verbosity", "0", "-c", code).splitlines()[-len(names) :]
+        found = []
+        for name, line in zip(names, lines, strict=True):
+            token, session = json.loads(line)
+            api = httpx2.Client(base_url=self.url, headers={"Authorization": f"Token {token}"}, timeout=20)
+            found.append(Person(name, token, session, api))
+        self.people += found
+        return found
+
+    @contextmanager
+    def browser(self, person: Person) -> Iterator[httpx2.Client]:
+        """Somebody's session, with the token that forms send."""
+        cookies = {self.cookie("sessionid"): person.session}
+        with httpx2.Client(base_url=self.url, cookies=cookies, headers={"Origin": self.url}, timeout=20) as client:
+            client.get("/").raise_for_status()
+            client.headers["X-CSRFToken"] = client.cookies[self.cookie("csrftoken")]
+            yield client
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database holds, read past all of our own code."""
+        with self.database() as database:
+            return list(database.execute(query).fetchall())
+
+    @contextmanager
+    def database(self) -> Iterator[Any]:
+        """A connection to the database, past all of our own code; committed at the end."""
         address = self.environment["DATABASE_URL"]
         if address.startswith("sqlite"):
             with _closing_sqlite(address.removeprefix("sqlite:///")) as database:
-                return database.execute(query).fetchall()
-        with psycopg.connect(address) as connection:
-            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+                yield database
+                database.commit()
+        else:
+            with psycopg.connect(address) as connection:
+                yield connection
 
     def log(self, name: str) -> str:
         """What a process has printed."""
@@ -224,15 +277,44 @@ class Product:
 
     def _worker_listens(self) -> bool:
         assert self.processes["worker"].poll() is None, self.log("worker")
-        return bool(_broker_clients(self.socket))
+        return self._somebody_listens()
+
+    def _somebody_listens(self) -> bool:
+        return b"cmd=brpop" in _ask_broker(self.socket, "CLIENT LIST").lower()
 
 
-def _broker_clients(path: Path) -> bool:
-    """Whether somebody waits for tasks at the broker."""
+@cache
+def _set_up() -> Path:
+    """A folder with an empty database and the static files, which each copy of the product begins with."""
+    product = Product(Path(tempfile.mkdtemp(prefix="polyphony-set-up-", dir="/tmp")))
+    atexit.register(shutil.rmtree, product.folder, ignore_errors=True)
+    product.manage("migrate", "--verbosity", "0")
+    product.manage("collectstatic", "--no-input", "--verbosity", "0")
+    return product.folder
+
+
+def _end(*processes: "subprocess.Popen[bytes]") -> None:
+    for process in processes:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(8)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _ask_broker(path: Path, command: str) -> bytes:
+    """The beginning of what the broker answers; nothing when it does not listen yet."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(path))
-        client.sendall(b"CLIENT LIST\r\n")
-        return b"cmd=brpop" in client.recv(65536).lower()
+        client.settimeout(5)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return b""
+        client.sendall(f"{command}\r\n".encode())
+        return client.recv(65536)
 
 
 @contextmanager

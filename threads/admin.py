@@ -51,7 +51,10 @@ class ThreadAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # only
     search_help_text = "Title or owner."
     ordering = ("-updated_at",)
     show_full_result_count = False
-    fields = ("id", "owner", "kind", "title", "system_prompt", "branched_from", "created_at", "updated_at")
+    fields = (
+        *("id", "owner", "kind", "title", "system_prompt", "branched_from"),
+        *("created_at", "updated_at", "pinned_at", "deleted_at"),
+    )
     readonly_fields = fields
     inlines = (MessageInline,)
 

@@ -1,7 +1,7 @@
 """The one sender to a thread's sockets.
 
 Frames travel at most once, so nothing may depend on one: what they say stands in the database, and a client that
-missed some asks for a snapshot. That is why a failure to send is logged and never raised.
+missed some asks for a snapshot. That is why a failure to send is never raised; ``threads.breaker`` logs its cause once.
 """
 
 import asyncio
@@ -12,15 +12,18 @@ from uuid import UUID, uuid4
 
 import redis
 from channels.layers import get_channel_layer
-from channels_redis.pubsub import RedisPubSubChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer
 from redis.asyncio.client import Pipeline
 
-from threads.connections import ASYNC_OPTIONS, sync_client
+from threads.connections import ASYNC_OPTIONS, LOST, REDIS, sync_client
 from threads.events import Event
+from threads.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "polyphony"
+RESYNC = {"type": "thread.resync"}
+"""To a socket: frames for you were missed."""
 FRAMES_MAX = 256
 """How many frames may wait for one socket: more than a second of eight models that all write at full speed."""
 BYTES_MAX = 1 << 20
@@ -63,7 +66,8 @@ class FrameQueue(asyncio.Queue[bytes]):
 
 
 class ThreadLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """channels-redis' pubsub layer with bounded queues, and its wire form for senders that fill a Redis pipeline.
+    """channels-redis' pubsub layer with bounded queues, a connection that heals and says so (``Subscriptions``), and
+    its wire form for senders that fill a Redis pipeline.
 
     The wire form (channel name and serialized message) is that of channels-redis 4.3, ``RedisPubSubLoopLayer``.
     """
@@ -77,12 +81,33 @@ class ThreadLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
         Sockets are reached through their groups alone, so nothing is subscribed to at Redis here.
         """
         channel = f"{PREFIX}{prefix}{uuid4().hex}"
-        self._get_layer().channels[channel] = FrameQueue(self.serialize({"type": "thread.resync"}))
+        self._get_layer().channels[channel] = FrameQueue(self.serialize(RESYNC))
         return channel
+
+    def frames(self, channel: str) -> FrameQueue:
+        """What waits for one socket."""
+        return cast(FrameQueue, self._get_layer().channels[channel])
+
+    def forget(self, channel: str) -> None:
+        """This socket is no more."""
+        self._get_layer().channels.pop(channel, None)
+
+    def hears(self, group: str) -> bool:
+        """Whether what is said in a group arrives in this process now."""
+        layer = self._get_layer()
+        name = layer._get_group_channel_name(group)
+        return bool(layer._get_shard(name).hears(name))
 
     def wire(self, group: str, message: dict[str, str]) -> tuple[str, bytes]:
         """The Redis channel of a group and the bytes that its consumers understand."""
         return f"{PREFIX}__group__{group}", self.serialize(message)
+
+    def _get_layer(self) -> RedisPubSubLoopLayer:
+        layer = super()._get_layer()
+        if not isinstance(layer._shards[0], Subscriptions):
+            lost, found = self.serialize({"type": "thread.lost"}), self.serialize(RESYNC)
+            layer._shards = [Subscriptions(shard.host, layer, lost=lost, found=found) for shard in layer._shards]
+        return layer
 
 
 def group_name(thread_id: UUID | str) -> str:
@@ -90,10 +115,17 @@ def group_name(thread_id: UUID | str) -> str:
     return f"thread.{thread_id}"
 
 
-def wire(thread_id: UUID | str, event: Event) -> tuple[str, bytes]:
-    """One event as a Redis channel and the bytes to publish there; the text is encoded once for all sockets."""
+def wire(thread_id: UUID | str, *events: Event) -> tuple[str, bytes]:
+    """Events as a Redis channel and the bytes to publish there; they are one frame, encoded once for all sockets."""
     layer = cast(ThreadLayer, get_channel_layer())
-    return layer.wire(group_name(thread_id), {"type": "thread.event", "text": json.dumps(event.payload())})
+    return layer.wire(group_name(thread_id), {"type": "thread.event", "text": encode(*events)})
+
+
+def encode(*events: Event) -> str:
+    """The text of a frame: one event is an object, several are a list."""
+    payloads = [event.payload() for event in events]
+    whole = payloads[0] if len(payloads) == 1 else payloads
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
 
 def send(thread_id: UUID | str, event: Event) -> None:
@@ -107,13 +139,16 @@ def close(thread_id: UUID | str) -> None:
     _publish(thread_id, *layer.wire(group_name(thread_id), {"type": "thread.gone"}))
 
 
-def publish(pipeline: Pipeline, thread_id: UUID | str, event: Event) -> None:
-    """Add one event to a pipeline that the caller sends."""
-    pipeline.publish(*wire(thread_id, event))
+def publish(pipeline: Pipeline, thread_id: UUID | str, *events: Event) -> None:
+    """Add one frame with these events to a pipeline that the caller sends."""
+    pipeline.publish(*wire(thread_id, *events))
 
 
 def _publish(thread_id: UUID | str, name: str, message: bytes) -> None:
     try:
-        sync_client().publish(name, message)
-    except redis.RedisError as error:
+        with REDIS.trying():
+            sync_client().publish(name, message)
+    except redis.ResponseError as error:  # Redis is there and refuses
         logger.warning("A frame was not sent to thread %s: %s", thread_id, type(error).__name__)
+    except LOST:
+        pass

@@ -1,6 +1,6 @@
 """What a thread itself can say on its socket, and the form of every event. The other words are in ``runs.events``."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypedDict
 
 
@@ -9,6 +9,8 @@ class ThreadView(TypedDict):
 
     id: str
     title: str
+    tip: str | None
+    """The last prompt of the branch that is shown; the turns that lead to it are its parents."""
 
 
 class MessageView(TypedDict):
@@ -31,12 +33,12 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """The JSON object that a client receives."""
-        return {"type": self.type, **asdict(self)}
+        return {"type": self.type, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadUpdated(Event):
-    """The thread is called something else now."""
+    """The thread is called something else now, or shows another branch."""
 
     type: ClassVar[Literal["thread.updated"]] = "thread.updated"
     thread: ThreadView
@@ -48,3 +50,11 @@ class MessageCreated(Event):
 
     type: ClassVar[Literal["message.created"]] = "message.created"
     message: MessageView
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLive(Event):
+    """Whether this socket hears the thread. While it does not, only snapshots say how it stands."""
+
+    type: ClassVar[Literal["thread.live"]] = "thread.live"
+    live: bool

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -56,6 +57,67 @@ class Text(serializers.Field[str, Any, str, Any]):
     def to_representation(self, value: str) -> str:
         """Inputs are never shown; the schema asks for this."""
         return value
+
+
+@extend_schema_field(OpenApiTypes.INT)
+class Whole(serializers.Field[int, Any, int, Any]):
+    """A whole JSON number from 0 on. Nothing else is made into one; how large it may be is judged by the action."""
+
+    default_error_messages = {
+        "null": gettext_lazy("It is null. Send a whole number, or leave it out."),
+        "type": gettext_lazy("It is not a whole number from 0 on. Send one."),
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        """The number as it came, unless it is negative or longer than a database's integer."""
+        if not isinstance(data, int) or isinstance(data, bool) or not 0 <= data < 2**31:
+            self.fail("type")
+        return data
+
+    def to_representation(self, value: int) -> int:
+        """Inputs are never shown; the schema asks for this."""
+        return value
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class Flag(serializers.Field[bool, Any, bool, Any]):
+    """A JSON true or false. Nothing else is made into one."""
+
+    default_error_messages = {
+        "null": gettext_lazy("It is null. Send true or false, or leave it out."),
+        "type": gettext_lazy("It is neither true nor false. Send one of them."),
+    }
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Yes or no."""
+        if not isinstance(data, bool):
+            self.fail("type")
+        return data
+
+    def to_representation(self, value: bool) -> bool:  # noqa: FBT001 -- the framework calls it so
+        """Inputs are never shown; the schema asks for this."""
+        return value
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class Identifier(serializers.Field[UUID, Any, str, Any]):
+    """An id that was given out before."""
+
+    default_error_messages = {
+        "null": gettext_lazy("It is null. Send an id, or leave it out."),
+        "type": gettext_lazy("It is no id. Send one as this API gave it."),
+    }
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """The id; whether there is such a thing is for the action to say."""
+        try:
+            return UUID(data)
+        except (ValueError, AttributeError, TypeError):
+            self.fail("type")
+
+    def to_representation(self, value: UUID) -> str:
+        """Inputs are never shown; the schema asks for this."""
+        return str(value)
 
 
 class Strict(serializers.Serializer[Any]):

@@ -9,10 +9,9 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
-import redis
 from redis.asyncio.client import Pipeline
 
-from threads.connections import sync_client
+from threads.connections import LOST, REDIS, sync_client
 
 KEEP = timedelta(hours=1)
 """Long enough for any generation; the text itself is in the database by then."""
@@ -23,9 +22,18 @@ def key(text_id: UUID | str, attempt: int) -> str:
     return f"polyphony:live:{text_id}:{attempt}"
 
 
+def reasoning_key(text_id: UUID | str, attempt: int) -> str:
+    """Where the thoughts before an attempt's text lie."""
+    return f"{key(text_id, attempt)}:reasoning"
+
+
 def append(pipeline: Pipeline, name: str, offset: int, text: bytes) -> None:
     """Write a piece at its offset in bytes, as part of a pipeline that the caller sends."""
     pipeline.setrange(name, offset, text)
+
+
+def keep(pipeline: Pipeline, name: str) -> None:
+    """Let a text be forgotten :data:`KEEP` from now. A Redis that lost it has no such end for what comes after."""
     pipeline.expire(name, KEEP)
 
 
@@ -37,8 +45,9 @@ def read(stored: dict[str, str]) -> dict[str, str]:
     if not stored:
         return {}
     try:
-        found = cast(list[bytes | None], sync_client().mget(list(stored)))
-    except redis.RedisError:
+        with REDIS.trying():
+            found = cast(list[bytes | None], sync_client().mget(list(stored)))
+    except LOST:
         return stored
     return {name: _longer(stored[name], live or b"") for name, live in zip(stored, found, strict=True)}
 

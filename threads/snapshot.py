@@ -6,7 +6,7 @@ from threads.models import Message, Thread
 
 def thread_view(thread: Thread) -> ThreadView:
     """A thread's own fields."""
-    return {"id": str(thread.pk), "title": thread.title}
+    return {"id": str(thread.pk), "title": thread.title, "tip": str(thread.tip_id) if thread.tip_id else None}
 
 
 def message_view(message: Message) -> MessageView:

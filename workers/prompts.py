@@ -15,7 +15,11 @@ CHARS_PER_TOKEN = 3
 REPEAT_MAX_CHARS = 2000
 """A question up to this length is repeated behind the drafts, where models attend to it best."""
 
-AUTHOR = """\
+DISAGREEMENTS = "Where the drafts disagree"
+LEFT_OUT = "What was left out"
+"""Headings that the page knows (``runs/static/runs/marks.js``): what stands under them is folded."""
+
+AUTHOR = f"""\
 You are the author of the final answer. Several assistants answered the user's last message independently; their \
 drafts follow it. Any draft can be wrong, and so can most of them: check each claim yourself and judge it by its \
 evidence, not by how often or how firmly it is said.
@@ -25,8 +29,18 @@ be decided; what only one of them saw and is worth keeping; what all of them mis
 
 Answer the user directly, in the user's language and in the form that was asked for. Do not average and do not join \
 texts. Be no longer than the best draft needs to be. For code, take one draft as the base instead of mixing two. Keep \
-exact numbers, names and addresses; add no source that no draft gives. Do not mention the drafts, unless they \
-contradict each other on something that matters to the user: then say so in a sentence or two at the end."""
+exact numbers, names and addresses; add no source that no draft gives.
+
+Where a statement rests on one draft or on few of them, put their letters in square brackets right behind it, like [A] \
+or [A][C]; never inside code, formulas or links. Apart from these marks do not mention the drafts in the answer.
+
+Behind the answer you may add one or both of two short lists, if they hold something that matters to the user: what \
+the drafts contradict each other on and what you made of it; what a draft says and you left out on purpose. Give each \
+exactly this heading, in English whatever the language of the answer, and nothing behind them:
+
+#### {DISAGREEMENTS}
+
+#### {LEFT_OUT}"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,64 @@
 
 import asyncio
 import logging
+import time
 from uuid import UUID
 
+import redis
 from django.conf import settings
 from redis.asyncio.client import Pipeline
 
-from runs.events import GenerationDelta
+from runs.events import GenerationBlock, GenerationDelta, GenerationReasoning
 from threads import channel, live
-from threads.connections import async_client
+from threads.breaker import NotTried
+from threads.connections import REDIS, async_client, cancelled
+from threads.events import Event
+from threads.formatting import Block, Splitter
+from workers.formatting import formatter
 
 logger = logging.getLogger(__name__)
 
+REASONING_MAX_CHARS = 64 * 1024
+"""Thoughts are read once, if at all; an answer is what is kept whole."""
+FLUSH_SECONDS_A_TEXT = 0.0005
+"""How much longer pieces are gathered for each text that grows in this process, up to ``FLUSH_SECONDS``."""
+KEEP_EVERY = 60.0
+"""Seconds after which a text is told anew when to be forgotten."""
+
+
+class _Stream:
+    """Pieces in order, and how much of them has been sent."""
+
+    def __init__(self, key: str) -> None:
+        self.pieces: list[str] = []
+        self.waiting: list[str] = []
+        self._key = key
+        self._sent_bytes = 0
+        self._sent_units = 0
+        self._keep_again = 0.0
+
+    def so_far(self) -> str:
+        """The whole text; safe from any thread, since pieces are only ever added."""
+        return "".join(self.pieces.copy())
+
+    def flush_into(self, pipeline: Pipeline, *, last: bool) -> tuple[int, str]:
+        """Put what was not sent yet into a pipeline for late readers; its offset and the text itself."""
+        text = "".join(self.waiting)
+        self.waiting.clear()
+        encoded = text.encode()
+        live.append(pipeline, self._key, self._sent_bytes, encoded)
+        now = time.monotonic()
+        if now >= self._keep_again or last:
+            live.keep(pipeline, self._key)
+            self._keep_again = now + KEEP_EVERY
+        offset = self._sent_units
+        self._sent_bytes += len(encoded)
+        self._sent_units += len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+        return offset, text
+
 
 class GrowingText:
-    """One attempt's text, and how much of it has been sent."""
+    """One attempt's text and the thoughts before it, and how much of them has been sent."""
 
     def __init__(self, thread_id: UUID, run_id: UUID, generation_id: UUID, attempt: int) -> None:
         self.thread_id = thread_id
@@ -24,50 +68,112 @@ class GrowingText:
         self.attempt = attempt
         self.length = 0
         """Characters."""
-        self._key = live.key(generation_id, attempt)
-        self._pieces: list[str] = []
-        self._waiting: list[str] = []
-        self._sent_bytes = 0
-        self._sent_units = 0
+        self.shortened = False
+        """The model thinks more than is kept."""
+        self._answer = _Stream(live.key(generation_id, attempt))
+        self._thoughts = _Stream(live.reasoning_key(generation_id, attempt))
+        self._thoughts_length = 0
+        self._finished = False
+        self._splitter = Splitter()
+        self._blocks: list[GenerationBlock] = []
+
+    def begin(self) -> None:
+        """Pieces are about to come; called in the loop, and :meth:`finish` once they are over."""
+        _pusher().open += 1
 
     def append(self, piece: str) -> None:
         """Add what came; the next flush sends it."""
-        self._pieces.append(piece)
-        self._waiting.append(piece)
+        self._answer.pieces.append(piece)
+        self._answer.waiting.append(piece)
         self.length += len(piece)
+        self._format(self._splitter.feed(piece))
         _pusher().wake(self)
 
-    def so_far(self) -> str:
-        """The whole text; safe from any thread, since pieces are only ever added."""
-        return "".join(self._pieces.copy())
+    def think(self, piece: str) -> None:
+        """Add a thought, as long as there is room; what does not fit is neither kept nor sent."""
+        if self.shortened:
+            return
+        room = REASONING_MAX_CHARS - self._thoughts_length
+        self.shortened = len(piece) > room
+        self._thoughts.pieces.append(piece[:room])
+        self._thoughts.waiting.append(piece[:room])
+        self._thoughts_length += len(piece)
+        _pusher().wake(self)
 
-    def flush_into(self, pipeline: Pipeline) -> None:
-        """Put what was not sent yet into a pipeline: for late readers and for the sockets that are open now."""
-        text = "".join(self._waiting)
-        self._waiting.clear()
-        encoded = text.encode()
-        delta = GenerationDelta(
+    def finish(self) -> None:
+        """No more comes: what is left is a block too."""
+        self._finished = True
+        self._format(self._splitter.finish())
+        _pusher().open -= 1
+
+    def so_far(self) -> str:
+        """The whole text, from any thread."""
+        return self._answer.so_far()
+
+    def thoughts_so_far(self) -> str:
+        """What the model thought aloud, from any thread."""
+        return self._thoughts.so_far()
+
+    def flush_into(self, pipeline: Pipeline) -> list[Event]:
+        """Put what was not sent yet into a pipeline, for late readers; returns what open sockets are to be told."""
+        events: list[Event] = []
+        if self._thoughts.waiting:
+            events.append(self._flush_thoughts(pipeline))
+        if self._answer.waiting:
+            events.append(self._flush_text(pipeline))
+        events += self._blocks
+        self._blocks.clear()
+        return events
+
+    def _format(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            formatter().take(block, self._formatted)
+
+    def _formatted(self, block: Block, html: str) -> None:
+        self._blocks.append(
+            GenerationBlock(
+                run=self.run_id,
+                generation=self.generation_id,
+                attempt=self.attempt,
+                start=block.start,
+                end=block.end,
+                html=html,
+            )
+        )
+        _pusher().wake(self)
+
+    def _flush_text(self, pipeline: Pipeline) -> GenerationDelta:
+        offset, text = self._answer.flush_into(pipeline, last=self._finished)
+        return GenerationDelta(
+            run=self.run_id, generation=self.generation_id, attempt=self.attempt, offset=offset, text=text
+        )
+
+    def _flush_thoughts(self, pipeline: Pipeline) -> GenerationReasoning:
+        offset, text = self._thoughts.flush_into(pipeline, last=self._finished)
+        return GenerationReasoning(
             run=self.run_id,
             generation=self.generation_id,
             attempt=self.attempt,
-            offset=self._sent_units,
+            offset=offset,
             text=text,
+            shortened=self.shortened,
         )
-        live.append(pipeline, self._key, self._sent_bytes, encoded)
-        channel.publish(pipeline, self.thread_id, delta)
-        self._sent_bytes += len(encoded)
-        self._sent_units += len(text.encode("utf-16-le")) // 2
 
 
 class Pusher:
-    """Sends the waiting pieces of all texts in one round trip, at most one in ``FLUSH_SECONDS``.
+    """Sends the waiting pieces of all texts in one round trip, and those of one thread in one frame.
 
-    The first piece after a pause leaves at once. What cannot be sent is dropped: the reader sees the gap.
+    The first piece after a pause leaves at once. The more texts are open, the longer pieces are gathered, since each
+    round trip and each frame costs the same however much it carries. What cannot be sent is dropped: the reader sees
+    the gap.
     """
 
     def __init__(self) -> None:
+        self.open = 0
+        """Texts that grow now."""
         self._changed: dict[GrowingText, None] = {}
         self._awake = asyncio.Event()
+        self._trouble = ""
         self._task = asyncio.create_task(self._run())
 
     def wake(self, text: GrowingText) -> None:
@@ -77,23 +183,39 @@ class Pusher:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not cancelled():
             await self._awake.wait()
             self._awake.clear()
             begun = loop.time()
             await self._flush()
-            await asyncio.sleep(max(0.0, begun + settings.FLUSH_SECONDS - loop.time()))
+            gap = min(self.open * FLUSH_SECONDS_A_TEXT, settings.FLUSH_SECONDS)
+            await asyncio.sleep(max(0.0, begun + gap - loop.time()))
 
     async def _flush(self) -> None:
         texts, self._changed = list(self._changed), {}
-        pipeline = async_client().pipeline(transaction=False)
-        for text in texts:
-            text.flush_into(pipeline)
         try:
-            await pipeline.execute()
+            pipeline = async_client().pipeline(transaction=False)
+            frames: dict[UUID, list[Event]] = {}
+            for text in texts:
+                frames.setdefault(text.thread_id, []).extend(text.flush_into(pipeline))
+            for thread_id, events in frames.items():
+                if events:
+                    channel.publish(pipeline, thread_id, *events)
+            with REDIS.trying():
+                await pipeline.execute()
+        except (redis.ConnectionError, redis.TimeoutError, NotTried):
+            pass  # the breaker has said it
         except Exception as error:  # noqa: BLE001
             # Whatever it is, the next flush is tried: a pusher that ends would silence every stream of the process.
-            logger.warning("Deltas of %d texts were not sent: %s", len(texts), type(error).__name__)
+            self._complain(type(error).__name__)
+        else:
+            self._trouble = ""
+
+    def _complain(self, trouble: str) -> None:
+        """Say it once, and not with every flush."""
+        if trouble != self._trouble:
+            logger.warning("Deltas are not sent: %s", trouble)
+        self._trouble = trouble
 
 
 _pushers: dict[asyncio.AbstractEventLoop, Pusher] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
+from runs.actions import Thoughts
 from workers.providers import open_provider
 from workers.providers.base import (
     ErrorCode,
@@ -14,6 +15,7 @@ from workers.providers.base import (
     Provider,
     ProviderError,
     Reach,
+    Reasoning,
     Request,
     Text,
     Usage,
@@ -35,6 +37,15 @@ class Reading:
     usage: Usage = field(default_factory=Usage)
     first_text_after: float | None = None
     """Seconds from the request to the first piece of text."""
+    first_thought_after: float | None = None
+    """Seconds from the request to the first thought, of a model that thinks aloud."""
+    thought_for: float | None = None
+    """Seconds from the first thought to the answer, or to the end if none came."""
+
+    @property
+    def thoughts(self) -> Thoughts:
+        """What the model has thought aloud so far."""
+        return Thoughts(self.text.thoughts_so_far(), shortened=self.text.shortened, seconds=self.thought_for)
 
     async def run(self) -> FinishReason:
         """Read to the end; what has come stands in ``text`` and ``usage`` at any time.
@@ -45,6 +56,7 @@ class Reading:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         end = begun + self.total_timeout
+        self.text.begin()
         try:
             async with asyncio.timeout_at(min(end, begun + settings.FIRST_TOKEN_TIMEOUT)) as clock:
                 async with aclosing(_provider(self.reach).stream(self.request)) as events:
@@ -57,19 +69,35 @@ class Reading:
                         clock.reschedule(min(end, loop.time() + settings.IDLE_TIMEOUT))
                         if isinstance(event, Text) and self._add(event, loop.time() - begun):
                             return FinishReason.LENGTH
+                        if isinstance(event, Reasoning):
+                            self._think(event, loop.time() - begun)
         except TimeoutError:
             raise (self._too_slow() if loop.time() >= end else self._silent()) from None
+        finally:
+            self._answer_begins(loop.time() - begun)
+            self.text.finish()
         raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} broke off before the end of its answer.")
 
     def _add(self, event: Text, after: float) -> bool:
         """Take a piece of text; returns whether the answer has reached its longest."""
         if self.first_text_after is None:
             self.first_text_after = after
+            self._answer_begins(after)
         self.text.append(event.text)
         return self.text.length >= settings.OUTPUT_MAX_CHARS
 
+    def _think(self, event: Reasoning, after: float) -> None:
+        if self.first_thought_after is None:
+            self.first_thought_after = after
+        self.text.think(event.text)
+
+    def _answer_begins(self, after: float) -> None:
+        """The thinking is over, if there was any."""
+        if self.first_thought_after is not None and self.thought_for is None:
+            self.thought_for = after - self.first_thought_after
+
     def _finished(self, event: Finish) -> FinishReason:
-        if event.reason != FinishReason.REFUSAL and not self.text.length:
+        if event.reason != FinishReason.REFUSAL and not self.text.so_far().strip():
             raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} ended its answer without any text.")
         return event.reason
 

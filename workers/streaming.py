@@ -10,7 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, connection
+from django.db import OperationalError, connection
 
 from runs import actions, catalogue, orchestration
 from runs.actions import Claim, Ending, Failure, Hold
@@ -22,6 +22,7 @@ from workers.prompts import Draft, candidate_turns, synthesis_turns
 from workers.providers.base import ErrorCode, FinishReason, ProviderError, Reach, Request, Retry, Turn
 from workers.pushing import GrowingText
 from workers.reading import Reading, open_early
+from workers.saving import saver
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -34,8 +35,6 @@ _open: set["Future[FinishReason]"] = set()
 
 def stream_generation(generation_id: UUID) -> None:
     """Claim a generation, read its model's answer into it, and end it. Does nothing when somebody else has it."""
-    if _stopping.is_set():
-        return
     held = actions.claim(generation_id)
     if held is None:
         return
@@ -50,14 +49,21 @@ def stream_generation(generation_id: UUID) -> None:
         raise  # the database is away: the row stays as it is, and the sweeper brings it on
     except Exception:
         logger.exception("Generation %s met an error of our own", generation_id)
-        text = reading.text.so_far() if reading else ""
-        _insist(lambda: actions.fail(held, Ending(text=text), Failure("internal", _INTERNAL)))
+        ending = _ending(reading) if reading else Ending(text="")
+        _insist(lambda: actions.fail(held, ending, Failure("internal", _INTERNAL)))
+    finally:
+        orchestration.wake_next(catalogue.describe(held.generation.model_id).provider)
 
 
 def warm_up() -> None:
     """Open the configured providers before the first generation."""
     reaches = [_reach(name) for name, reach in settings.PROVIDERS.items() if reach["configured"]]
     loop.submit(open_early(reaches)).result()
+
+
+def is_stopping() -> bool:
+    """Whether this process takes nothing up any more."""
+    return _stopping.is_set()
 
 
 def stop_all() -> None:
@@ -91,36 +97,22 @@ def _prepare(held: Claim) -> Reading | None:
 
 
 def _read(held: Claim, reading: Reading) -> None:
-    """Read in the loop, and meanwhile save what came and renew the lease."""
+    """Read in the loop, while the saver keeps what came and renews the lease."""
     connection.close()  # nothing is held while a vendor is waited for
     future = loop.submit(reading.run())
     _open.add(future)
     if _stopping.is_set():  # it was set between our claim and here, so nobody else cancels this stream
         future.cancel()
     try:
-        hold = _keep(held, reading, future)
-        _end(held, reading, future, hold)
+        with saver.saving(held, reading, future) as saved:
+            wait([future])
+        _end(held, reading, future, saved.hold)
     finally:
         future.cancel()
         _open.discard(future)
 
 
-def _keep(held: Claim, reading: Reading, future: "Future[FinishReason]") -> Hold:
-    """Checkpoint once a second until the answer has ended or the claim is worth nothing any more."""
-    hold = Hold.KEPT
-    while hold is Hold.KEPT and not wait([future], settings.CHECKPOINT_SECONDS).done:
-        try:
-            hold = actions.checkpoint(held, reading.text.so_far())
-        except DatabaseError as error:
-            logger.warning("A checkpoint failed and is tried again: %s", type(error).__name__)
-        finally:
-            connection.close()
-    return hold
-
-
 def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Hold) -> None:
-    if hold is not Hold.KEPT:
-        future.cancel()
     if hold is Hold.LOST:
         return
     if hold is Hold.STOPPED:
@@ -130,6 +122,7 @@ def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Ho
         reason = future.result()
     except CancelledError:
         _insist(lambda: actions.release(held))
+        orchestration.relaunch(held.generation)
     except ProviderError as error:
         failure = Failure(error.code, error.message, _TRIES[error.retry], error.retry_after)
         again = _insist(lambda: actions.fail(held, _ending(reading), failure))
@@ -161,6 +154,7 @@ def _ending(reading: Reading, reason: str = "") -> Ending:
         tokens_cached=usage.tokens_cached,
         tokens_reasoning=usage.tokens_reasoning,
         first_token_after=reading.first_text_after,
+        thoughts=reading.thoughts,
     )
 
 
@@ -173,11 +167,16 @@ def _reach(name: str) -> Reach:
 
 
 def _time_for(generation: Generation) -> float:
-    """Seconds that this generation may take; a candidate leaves the master its time before the run's deadline."""
+    """Seconds that this generation may take.
+
+    A candidate leaves the master its time before the run's deadline; a master leaves a third of what is left to those
+    who would have to take over from it. Nobody takes over a further version.
+    """
     assert generation.started_at is not None
     left = (generation.run.deadline_at - generation.started_at).total_seconds()
     if generation.kind == Generation.Kind.SYNTHESIS:
-        return max(1.0, min(settings.SYNTHESIS_TIMEOUT, left))
+        others = generation.current and actions.fallbacks(generation.run, after=generation.position)
+        return max(1.0, min(settings.SYNTHESIS_TIMEOUT, left * 2 / 3 if others else left))
     return max(1.0, min(settings.GENERATION_TIMEOUT, left - settings.SYNTHESIS_TIMEOUT, left))
 
 
@@ -195,7 +194,9 @@ def _turns(generation: Generation) -> tuple[Turn, ...]:
         history,
         drafts=[Draft(letter, candidates[draft].text) for letter, draft in labels.items()],
         missing={
-            catalogue.describe(g.model_id).label: why_missing(g.status, g.finish_reason, g.text, g.error_message)
+            catalogue.describe(g.model_id).label: why_missing(
+                g.status, g.finish_reason, g.text, g.error_message, late=g.late
+            )
             for key, g in candidates.items()
             if key not in labels.values()
         },

@@ -1,43 +1,57 @@
-"""The task door: ids in, one call each. A task never raises: a header that raises would stop its chord's callback."""
+"""The task door: ids in, one call each.
+
+No error of ours leaves a task: a header that raises would stop its chord's callback. A worker that is ending hands the
+messages that still reach it back to the broker.
+"""
 
 import logging
+import os
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.exceptions import Reject
 from celery.signals import worker_init, worker_shutting_down
 
 from runs import orchestration
-from runs.models import Generation
+from runs.sweeping import Sweeper
 from workers import streaming
 
 logger = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 4.5
+"""How long a worker that was asked to end may take to give back what it has; the rest is found when its leases end."""
 
 
 @shared_task(name=orchestration.DISPATCH)
 def dispatch(run_id: str) -> None:
     """Take a run up and launch its models."""
+    _hand_back_if_stopping()
     _safely(orchestration.dispatch, run_id)
 
 
 @shared_task(name=orchestration.GENERATE, bind=True, ignore_result=False)
 def generate(self: "Task[Any, Any]", generation_id: str) -> None:
     """One model's draft. Within a chord its callback brings the run on; alone, this task does."""
+    _hand_back_if_stopping()
     _safely(streaming.stream_generation, generation_id)
-    if not self.request.chord:
-        _safely(_advance, generation_id)
+    _safely(partial(orchestration.advance_after, in_chord=bool(self.request.chord)), generation_id)
 
 
 @shared_task(name=orchestration.SYNTHESIZE)
 def synthesize(run_id: str) -> None:
     """The final answer of a run, once all of its drafts have ended."""
+    _hand_back_if_stopping()
     _safely(_synthesize, run_id)
 
 
-def _advance(generation_id: UUID) -> None:
-    for run_id in Generation.objects.filter(pk=generation_id).values_list("run_id", flat=True):
-        orchestration.advance(run_id)
+@shared_task(name=orchestration.SWEEP)
+def sweep() -> None:
+    """For whoever runs ``celery beat``: bring on what stands still."""
+    orchestration.sweep()
 
 
 def _synthesize(run_id: UUID) -> None:
@@ -45,6 +59,11 @@ def _synthesize(run_id: UUID) -> None:
     for generation_id in orchestration.waiting_synthesis(run_id):
         streaming.stream_generation(generation_id)
     orchestration.advance(run_id)
+
+
+def _hand_back_if_stopping() -> None:
+    if streaming.is_stopping():
+        raise Reject("this worker is ending", requeue=True)
 
 
 def _safely(call: Callable[[UUID], None], about: str) -> None:
@@ -55,11 +74,33 @@ def _safely(call: Callable[[UUID], None], about: str) -> None:
         logger.exception("A task about %s failed; the sweeper tries again", about)
 
 
+_sweeper = Sweeper()
+
+
 @worker_init.connect
-def _warm_up(**_about: Any) -> None:
+def _begin(**_about: Any) -> None:
+    logging.getLogger("celery.app.trace").addFilter(_without_traceback)
     streaming.warm_up()
+    threading.Thread(target=_sweeper.sweep_until_stopped, name="sweeper", daemon=True).start()
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Celery logs a message that was handed back as if something had gone wrong."""
+    if record.exc_info and isinstance(record.exc_info[1], Reject):
+        record.exc_info = None
+    return True
 
 
 @worker_shutting_down.connect
 def _stop_all(**_about: Any) -> None:
+    """Nothing may hold up a deploy, not even a database or a broker that has stopped answering."""
+    deadline = threading.Timer(SHUTDOWN_SECONDS, _leave)
+    deadline.daemon = True
+    deadline.start()
+    _sweeper.stop()
     streaming.stop_all()
+
+
+def _leave() -> None:
+    logger.warning("This worker could not give everything back in %s s; it leaves the rest to others", SHUTDOWN_SECONDS)
+    os._exit(0)

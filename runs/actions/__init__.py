@@ -4,48 +4,78 @@ A transition is one conditional UPDATE: whoever changes no row stops quietly. No
 a counter in Redis, not the order in which messages arrive. Each verb writes, then tells the thread's sockets on commit.
 """
 
-from runs.actions.generations import (
-    Claim,
-    Ending,
-    Failure,
-    Hold,
-    checkpoint,
-    claim,
-    complete,
-    fail,
-    halt,
-    release,
-    store_prompt,
+from runs.actions.admission import Overloaded, Refused, TooManyRuns, admit, may_begin
+from runs.actions.answers import TooFewDrafts, rewrite, use
+from runs.actions.claims import NO_THOUGHTS, Claim, Hold, Thoughts, checkpoint, checkpoint_all, claim, store_prompt
+from runs.actions.councils import change_council, delete_council, save_council
+from runs.actions.feedback import give_feedback
+from runs.actions.gates import next_in_line
+from runs.actions.generations import Ending, Failure, complete, fail, halt, release
+from runs.actions.joining import NoDraftYet, fallbacks, request_synthesis, settle, take_up
+from runs.actions.recovery import (
+    due,
+    expire_leases,
+    fail_overdue,
+    fail_unserved,
+    overdue_kickoffs,
+    stopping,
+    unsettled,
 )
-from runs.actions.recovery import due, expire_leases, fail_overdue, overdue_kickoffs, stopping, unsettled
-from runs.actions.runs import Superseded, request_cancel, retry, settle, stop_waiting, take_up
-from runs.actions.start import KeyReused, ThreadBusy, start_run
+from runs.actions.retrying import Superseded, retry, retry_generation
+from runs.actions.start import EVERYBODY, KeyReused, Quorum, ThreadBusy, check_choice, start_run
+from runs.actions.stopping import request_cancel, stop_all, stop_generation, stop_queued
 
 __all__ = [
+    "EVERYBODY",
+    "NO_THOUGHTS",
     "Claim",
     "Ending",
     "Failure",
     "Hold",
     "KeyReused",
+    "NoDraftYet",
+    "Overloaded",
+    "Quorum",
+    "Refused",
     "Superseded",
+    "Thoughts",
     "ThreadBusy",
+    "TooFewDrafts",
+    "TooManyRuns",
+    "admit",
+    "change_council",
+    "check_choice",
     "checkpoint",
+    "checkpoint_all",
     "claim",
     "complete",
+    "delete_council",
     "due",
     "expire_leases",
     "fail",
     "fail_overdue",
+    "fail_unserved",
+    "fallbacks",
+    "give_feedback",
     "halt",
+    "may_begin",
+    "next_in_line",
     "overdue_kickoffs",
     "release",
     "request_cancel",
+    "request_synthesis",
     "retry",
+    "retry_generation",
+    "rewrite",
+    "save_council",
     "settle",
     "start_run",
-    "stop_waiting",
+    "stop_all",
+    "stop_generation",
+    "stop_queued",
     "stopping",
     "store_prompt",
     "take_up",
     "unsettled",
+    "use",
 ]

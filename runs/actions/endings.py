@@ -10,7 +10,7 @@ from runs.actions.telling import tell_on_commit, tell_run
 from runs.events import RunCancelled, RunCompleted, RunFailed
 from runs.models import RUN_ACTIVE, Generation, MultiModelRun, RunStatus
 from runs.snapshot import run_event_view
-from threads.actions import add_message
+from threads.actions import add_message, revise_message
 from threads.models import Message
 from threads.snapshot import message_view
 
@@ -30,11 +30,20 @@ def complete_run(generation: Generation, text: str) -> bool:
         if not changed:
             transaction.set_rollback(True)
             return False
-        message = add_message(run.thread, Message.Kind.FINAL, text, parent=run.prompt, model_id=generation.model_id)
-        MultiModelRun.objects.filter(pk=run.pk).update(final=message)
-        view = message_view(message)
-        tell_on_commit(run.thread_id, lambda: RunCompleted(run=run_event_view(run.pk), message=view))
+        put_answer(run, text, generation.model_id)
     return True
+
+
+def put_answer(run: MultiModelRun, text: str, model_id: str) -> None:
+    """The one final message of a run says this from now on. Part of the transaction that completes or revises it."""
+    final = Message.objects.filter(final_of=run.pk).first()
+    if final is None:
+        final = add_message(run.thread, Message.Kind.FINAL, text, parent=run.prompt, model_id=model_id)
+        MultiModelRun.objects.filter(pk=run.pk).update(final=final)
+    else:
+        revise_message(final, text, model_id)
+    view = message_view(final)
+    tell_on_commit(run.thread_id, lambda: RunCompleted(run=run_event_view(run.pk), message=view))
 
 
 def fail_run(run_id: UUID, rows: Runs, code: str, message: str) -> bool:

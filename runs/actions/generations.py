@@ -1,50 +1,27 @@
-"""The verbs of a generation. Each write of a worker is conditional on the lease that its claim was given."""
+"""How an attempt ends. Each write of a worker is conditional on the lease that its claim was given."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from enum import Enum
 from random import uniform
 from typing import Any
-from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, Q, QuerySet
 from django.db.models.functions import Now
 
 from runs import catalogue
+from runs.actions.answers import publish
+from runs.actions.claims import NO_THOUGHTS, Claim, Thoughts
 from runs.actions.endings import complete_run
-from runs.actions.telling import tell_generation, tell_on_commit
-from runs.events import (
-    GenerationCancelled,
-    GenerationCompleted,
-    GenerationFailed,
-    GenerationRequeued,
-    GenerationRestarted,
-    GenerationStarted,
-)
+from runs.actions.telling import tell_generation
+from runs.events import GenerationCancelled, GenerationCompleted, GenerationFailed, GenerationRequeued
 from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
 from threads.actions import add_message, lock_threads
-from threads.events import Event
 from threads.models import Message, Thread
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to write one attempt at a generation until its lease ends or somebody else is given it."""
-
-    generation: Generation
-    owner: UUID
-
-    def rows(self) -> "QuerySet[Generation]":
-        """The generation's row as long as this claim holds, else no row."""
-        return Generation.objects.filter(
-            pk=self.generation.pk, lease_owner=self.owner, status=GenerationStatus.STREAMING
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +36,7 @@ class Ending:
     tokens_reasoning: int | None = None
     first_token_after: float | None = None
     """Seconds from the request to the vendor to the first piece of text."""
+    thoughts: Thoughts = NO_THOUGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,78 +51,22 @@ class Failure:
     """Seconds that the vendor asks to wait."""
 
 
-class Hold(Enum):
-    """What a claim is worth now."""
-
-    KEPT = "kept"
-    STOPPED = "stopped"
-    """Somebody asked to stop the run."""
-    LOST = "lost"
-    """Somebody else has the generation, or it is gone: write nothing more."""
-
-
-def claim(generation_id: UUID) -> Claim | None:
-    """Take a queued generation for a new attempt; ``None`` when there is nothing to do."""
-    owner = uuid4()
-    with transaction.atomic():
-        # The conditions on the row itself stay outside of any join: PostgreSQL checks only those again after a wait.
-        changed = (
-            Generation.objects.filter(pk=generation_id, status=GenerationStatus.QUEUED)
-            .filter(_run_wants_it())
-            .update(
-                status=GenerationStatus.STREAMING,
-                lease_owner=owner,
-                lease_expires_at=_lease_end(),
-                next_retry_at=None,
-                attempt=F("attempt") + 1,
-                text="",
-                error_code="",
-                error_message="",
-                started_at=Now(),
-                first_token_at=None,
-                ended_at=None,
-            )
-        )
-        if not changed:
-            return None
-        generation = Generation.objects.select_related("run__prompt", "run__thread", "thread").get(pk=generation_id)
-        _tell_begun(generation)
-    return Claim(generation, owner)
-
-
-def store_prompt(held: Claim, turns: list[dict[str, str]]) -> Hold:
-    """Keep exactly what is about to be sent to the model."""
-    return _hold(held, held.rows().update(sent_prompt=turns))
-
-
-def checkpoint(held: Claim, text: str) -> Hold:
-    """Save what has come so far and renew the lease."""
-    rows = held.rows().filter(run__in=MultiModelRun.objects.filter(cancel_requested_at=None))
-    return _hold(held, rows.update(text=text, lease_expires_at=_lease_end()))
-
-
 def complete(held: Claim, ending: Ending) -> bool:
     """The whole text is here: keep it as a draft, or as the final answer and end of the run."""
-    generation = held.generation
+    keep = _keep_draft if held.generation.kind == Generation.Kind.CANDIDATE else _keep_final
     with transaction.atomic():
-        lock_threads(Thread.objects.filter(pk=generation.thread_id))
-        if not _end(held, GenerationStatus.COMPLETED, ending):
-            return False
-        tell_generation(generation, GenerationCompleted)
-        if generation.kind == Generation.Kind.CANDIDATE:
-            _keep_draft(generation, ending.text)
-        elif not complete_run(generation, ending.text):
-            transaction.set_rollback(True)
-            return False
-    return True
+        return keep(held, ending)
 
 
 def fail(held: Claim, ending: Ending, failure: Failure) -> float | None:
-    """An attempt ended in an error: queue the next one, or give the generation up.
+    """An attempt ended in an error: queue the next one, or give the generation up; one that was stopped is halted.
 
     Returns:
         Seconds after which it may be tried again, or ``None`` when it will not be.
     """
+    if held.rows().exclude(cancel_requested_at=None, run__cancel_requested_at=None).exists():
+        halt(held, ending)
+        return None
     wait = _wait(held.generation, failure)
     error = {"error_code": failure.code, "error_message": failure.message, "failures": F("failures") + 1}
     if wait is not None:
@@ -182,10 +104,40 @@ def requeue(generation: Generation, rows: "QuerySet[Generation]", wait: timedelt
     return bool(changed)
 
 
-def _keep_draft(generation: Generation, text: str) -> None:
+def _keep_draft(held: Claim, ending: Ending) -> bool:
+    """Keep a draft in its lane. One that lands after the join is late: the join holds the rows that it reads."""
+    generation = held.generation
     prompt = generation.run.prompt
-    message = add_message(generation.thread, Message.Kind.DRAFT, text, parent=prompt, model_id=generation.model_id)
-    Generation.objects.filter(pk=generation.pk).update(message=message)
+    try:
+        message = add_message(
+            generation.thread, Message.Kind.DRAFT, ending.text, parent=prompt, model_id=generation.model_id
+        )
+    except Thread.DoesNotExist:
+        return False
+    if not _end(held, GenerationStatus.COMPLETED, ending, message=message):
+        transaction.set_rollback(True)
+        return False
+    tell_generation(generation, GenerationCompleted)
+    # In a statement of its own: one that had to wait for the row would see the run as it was before the join.
+    waited_for = MultiModelRun.objects.filter(pk=generation.run_id, status__in=(RunStatus.QUEUED, RunStatus.ANSWERING))
+    Generation.objects.filter(~Exists(waited_for), pk=generation.pk).update(late=True)
+    return True
+
+
+def _keep_final(held: Claim, ending: Ending) -> bool:
+    """Keep the final answer in the thread and end the run with it, or put a further version in the place of the old."""
+    generation = held.generation
+    lock_threads(Thread.objects.filter(pk=generation.thread_id))
+    if held.rows().exclude(cancel_requested_at=None).exists():
+        halt(held, ending)
+        return False
+    if not _end(held, GenerationStatus.COMPLETED, ending):
+        return False
+    tell_generation(generation, GenerationCompleted)
+    done = (complete_run if generation.current else publish)(generation, ending.text)
+    if not done:
+        transaction.set_rollback(True)
+    return done
 
 
 def _wait(generation: Generation, failure: Failure) -> float | None:
@@ -217,6 +169,7 @@ def _end(held: Claim, status: GenerationStatus, ending: Ending, **more: Any) -> 
             cost=_cost(held.generation, ending),
             first_token_at=None if after is None else F("started_at") + timedelta(seconds=after),
             ended_at=Now(),
+            **ending.thoughts.fields(),
             **more,
         )
     )
@@ -224,27 +177,3 @@ def _end(held: Claim, status: GenerationStatus, ending: Ending, **more: Any) -> 
 
 def _cost(generation: Generation, ending: Ending) -> Decimal | None:
     return catalogue.describe(generation.model_id).cost(ending.tokens_in, ending.tokens_out)
-
-
-def _hold(held: Claim, changed: int) -> Hold:
-    if changed:
-        return Hold.KEPT
-    return Hold.STOPPED if held.rows().exists() else Hold.LOST
-
-
-def _lease_end() -> Any:
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
-
-
-def _run_wants_it() -> Q:
-    """Candidates are wanted while the run is answering, its synthesis while it is synthesizing."""
-    runs = MultiModelRun.objects.filter(cancel_requested_at=None, deadline_at__gt=Now())
-    return Q(kind=Generation.Kind.CANDIDATE, run__in=runs.filter(status=RunStatus.ANSWERING)) | Q(
-        kind=Generation.Kind.SYNTHESIS, run__in=runs.filter(status=RunStatus.SYNTHESIZING)
-    )
-
-
-def _tell_begun(generation: Generation) -> None:
-    word: Callable[..., Event] = GenerationStarted if generation.attempt == 1 else GenerationRestarted
-    about = {"run": str(generation.run_id), "generation": str(generation.pk), "attempt": generation.attempt}
-    tell_on_commit(generation.run.thread_id, lambda: word(**about))

@@ -1,17 +1,21 @@
-"""What the sweeper finds and mends. Each step is conditional, so any number of sweepers may run at once."""
+"""What the sweeper finds and mends. Each step is conditional, so any number of sweepers may run at once.
+
+Each query names one state, so that both databases answer it from the partial index of that state, however many rows
+have ended.
+"""
 
 from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from runs.actions.endings import fail_run
 from runs.actions.generations import requeue
-from runs.actions.runs import GRACE
+from runs.actions.joining import GRACE, joinable
 from runs.actions.telling import tell_generation
 from runs.events import GenerationCancelled, GenerationFailed
 from runs.models import GENERATION_ACTIVE, RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun, RunStatus
@@ -22,7 +26,7 @@ KICKOFF_GRACE = timedelta(seconds=5)
 def overdue_kickoffs() -> list[UUID]:
     """Runs that no worker has taken up although their kick-off is long due: its message was lost."""
     waiting = MultiModelRun.objects.filter(
-        status=RunStatus.QUEUED, cancel_requested_at=None, created_at__lt=Now() - KICKOFF_GRACE, deadline_at__gt=Now()
+        status=RunStatus.QUEUED, cancel_requested_at=None, queued_at__lt=Now() - KICKOFF_GRACE, deadline_at__gt=Now()
     )
     return list(waiting.values_list("pk", flat=True))
 
@@ -35,42 +39,58 @@ def expire_leases() -> int:
 
 def due() -> list[Generation]:
     """Queued generations whose task is due again (a retry, a lost message, a lease given back); each is given once."""
-    waiting = Generation.objects.filter(status=GenerationStatus.QUEUED, next_retry_at__lte=Now()).filter(
-        run__status__in=[RunStatus.ANSWERING, RunStatus.SYNTHESIZING]
-    )
-    return [generation for generation in waiting.defer("sent_prompt") if _postpone(generation)]
+    waiting = Generation.objects.filter(status=GenerationStatus.QUEUED, next_retry_at__lte=Now())
+    launched = waiting.exclude(run__status__in=[RunStatus.QUEUED, RunStatus.CANCELLED])
+    return [generation for generation in launched.defer("sent_prompt") if _postpone(generation)]
 
 
 def fail_overdue() -> int:
-    """End what is still active past its run's deadline; returns how many generations and runs ended."""
-    late = Generation.objects.filter(
-        status__in=GENERATION_ACTIVE, run__deadline_at__lt=Now(), run__status__in=RUN_ACTIVE
-    )
+    """End what is still active past its run's deadline; returns how many generations ended."""
     message = _("It was not finished when the time of the run was over. Send the prompt again.")
-    ended = sum(
-        _fail(generation, _same(generation), "timeout", message)
-        for generation in late.select_related("run").defer("sent_prompt")
-    )
-    never_begun = MultiModelRun.objects.filter(status=RunStatus.QUEUED, deadline_at__lt=Now()).values_list(
-        "pk", flat=True
-    )
-    sentence = _("No worker was free before the time of the run was over. Send the prompt again.")
+    late = [
+        generation for status in GENERATION_ACTIVE for generation in _active(status).filter(run__deadline_at__lt=Now())
+    ]
+    return sum(_fail(generation, _same(generation), "timeout", message) for generation in late)
+
+
+def fail_unserved() -> int:
+    """End what waited for a worker longer than anybody should; returns how many generations and runs ended.
+
+    Who waits for a provider waits until the run's deadline: there a worker is free, and says what it waits for.
+    """
+    patience = timedelta(seconds=settings.QUEUE_TIMEOUT)
+    message = _("No worker was free within %d seconds. Send the prompt again in a moment.") % settings.QUEUE_TIMEOUT
+    unserved = _active(GenerationStatus.QUEUED).filter(queued_at__lt=Now() - patience, waiting_for="")
+    ended = sum(_fail(generation, _same(generation), "overloaded", message) for generation in unserved)
     waiting = MultiModelRun.objects.filter(status=RunStatus.QUEUED)
-    return ended + sum(fail_run(run_id, waiting, "overloaded", sentence) for run_id in never_begun)
+    active = Generation.objects.filter(run=OuterRef("pk"), status__in=GENERATION_ACTIVE)
+    # A run that was tried again for its synthesis alone has no generation that waits.
+    hopeless = waiting.filter(Q(queued_at__lt=Now() - patience) | Q(deadline_at__lt=Now()), ~Exists(active))
+    ids = list(hopeless.values_list("pk", flat=True))
+    return ended + sum(fail_run(run_id, waiting, "overloaded", message) for run_id in ids)
 
 
 def stopping() -> list[UUID]:
     """Runs that were asked to stop, with nothing in the hands of a worker: what waits there can end now."""
     streaming = Generation.objects.filter(run=OuterRef("pk"), status=GenerationStatus.STREAMING)
-    asked = MultiModelRun.objects.filter(~Exists(streaming), status__in=RUN_ACTIVE, cancel_requested_at__isnull=False)
-    return list(asked.values_list("pk", flat=True))
+    asked = MultiModelRun.objects.filter(~Exists(streaming), cancel_requested_at__isnull=False)
+    return [run_id for status in RUN_ACTIVE for run_id in asked.filter(status=status).values_list("pk", flat=True)]
 
 
 def unsettled() -> list[UUID]:
-    """Active runs none of whose generations is active: they wait for the join or for their end."""
-    active = Generation.objects.filter(run=OuterRef("pk"), status__in=GENERATION_ACTIVE)
-    waiting = MultiModelRun.objects.filter(~Exists(active), status__in=[RunStatus.ANSWERING, RunStatus.SYNTHESIZING])
-    return list(waiting.values_list("pk", flat=True))
+    """Runs that wait for the join, for the next master or for their end."""
+    synthesis = Generation.objects.filter(
+        run=OuterRef("pk"), kind=Generation.Kind.SYNTHESIS, current=True, status__in=GENERATION_ACTIVE
+    )
+    concluded = MultiModelRun.objects.filter(~Exists(synthesis), status=RunStatus.SYNTHESIZING)
+    return [
+        *joinable(MultiModelRun.objects.all()).values_list("pk", flat=True),
+        *concluded.values_list("pk", flat=True),
+    ]
+
+
+def _active(status: GenerationStatus) -> QuerySet[Generation]:
+    return Generation.objects.filter(status=status).select_related("run").defer("sent_prompt")
 
 
 def _take_back(generation: Generation) -> bool:
@@ -80,7 +100,7 @@ def _take_back(generation: Generation) -> bool:
         lease_owner=generation.lease_owner,
         lease_expires_at__lt=Now(),
     )
-    if generation.run.cancel_requested_at is not None:
+    if generation.cancel_requested_at or generation.run.cancel_requested_at:
         with transaction.atomic():
             changed = held.update(
                 status=GenerationStatus.CANCELLED, lease_owner=None, lease_expires_at=None, ended_at=Now()

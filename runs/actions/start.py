@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -14,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from runs import catalogue
+from runs.actions.admission import Refused, admit, deadline, lock_owner
 from runs.actions.telling import tell_on_commit, tell_run
 from runs.events import RunStarted
 from runs.models import RUN_ACTIVE, Generation, MultiModelRun
@@ -39,6 +42,22 @@ class KeyReused(Exception):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """When the final answer may begin without those who are still writing.
+
+    Without a soft deadline everybody is waited for. With one, the final answer begins once that many seconds are over
+    and the minimum of drafts is there. Fewer drafts than the minimum make no final answer.
+    """
+
+    minimum: int = 1
+    soft_deadline: int | None = None
+    """Seconds from the start of the run; 0: as soon as the minimum is there."""
+
+
+EVERYBODY = Quorum()
+
+
 def start_run(
     owner: AbstractBaseUser,
     thread: Thread,
@@ -46,30 +65,38 @@ def start_run(
     *,
     master: str,
     secondaries: Sequence[str] = (),
+    quorum: Quorum = EVERYBODY,
     idempotency_key: str = "",
+    instead_of: UUID | None = None,
 ) -> tuple[MultiModelRun, bool]:
     """Save the prompt, the run, its generations and their lanes in one transaction.
+
+    The prompt goes on with the branch that is shown, or is another version of the prompt that ``instead_of`` names.
 
     Returns:
         The run, and whether it is new: the same key with the same content answers with the run that it made before.
 
     Raises:
-        ValidationError: the prompt, the key or the choice of models cannot be used.
+        ValidationError: the prompt, the key, the choice of models or the quorum cannot be used.
         ThreadBusy: another run is active in the thread.
+        TooManyRuns, Overloaded: there is no room for it now.
         KeyReused: the idempotency key came with other content before.
         Thread.DoesNotExist: the thread was deleted meanwhile.
+        Message.DoesNotExist: ``instead_of`` names no prompt of the thread.
     """
     clean_text(idempotency_key, KEY_MAX_CHARS, what=_("Idempotency-Key"))
-    fingerprint = _fingerprint(thread, prompt, master, secondaries)
+    fingerprint = _fingerprint(thread, prompt, [master, *secondaries], quorum, instead_of)
     if earlier := _earlier(owner, idempotency_key, fingerprint):
         return earlier, False
-    _check_models(master, secondaries)
+    check_choice(master, secondaries, quorum)
     try:
         with transaction.atomic():
             models = [master, *secondaries]
             key = idempotency_key or None
-            return _create(owner, thread, prompt, models=models, key=key, fingerprint=fingerprint), True
-    except (IntegrityError, ThreadBusy):
+            replaced = thread.messages.get(pk=instead_of, kind=Message.Kind.PROMPT) if instead_of else None
+            made = _create(owner, thread, prompt, quorum, replaced, models=models, key=key, fingerprint=fingerprint)
+            return made, True
+    except (IntegrityError, ThreadBusy, Refused):
         # Two requests raced and one came through: the same key is the same run, else the thread is busy.
         if earlier := _earlier(owner, idempotency_key, fingerprint):
             return earlier, False
@@ -79,12 +106,22 @@ def start_run(
 
 
 def _create(
-    owner: AbstractBaseUser, thread: Thread, text: str, *, models: list[str], key: str | None, fingerprint: str
+    owner: AbstractBaseUser,
+    thread: Thread,
+    text: str,
+    quorum: Quorum,
+    replaced: Message | None,
+    *,
+    models: list[str],
+    key: str | None,
+    fingerprint: str,
 ) -> MultiModelRun:
-    Thread.objects.select_for_update().get(pk=thread.pk)
+    lock_owner(owner.pk)
+    admit(owner.pk, runs=1, generations=len(models))
+    Thread.objects.select_for_update().get(pk=thread.pk, deleted_at=None)
     if thread.runs.filter(status__in=RUN_ACTIVE).exists():
         raise ThreadBusy
-    prompt = add_prompt(thread, text)
+    prompt = add_prompt(thread, text, instead_of=replaced)
     run = MultiModelRun.objects.create(
         thread=thread,
         owner_id=owner.pk,
@@ -92,7 +129,10 @@ def _create(
         master_model=models[0],
         idempotency_key=key,
         fingerprint=fingerprint if key else "",
-        deadline_at=Now() + timedelta(seconds=settings.RUN_TIMEOUT),
+        minimum=quorum.minimum,
+        soft_deadline=quorum.soft_deadline,
+        soft_deadline_at=None if quorum.soft_deadline is None else Now() + timedelta(seconds=quorum.soft_deadline),
+        deadline_at=deadline(),
     )
     _create_candidates(run, prompt, models)
     view = message_view(prompt)
@@ -110,9 +150,20 @@ def _create_candidates(run: MultiModelRun, prompt: Message, models: list[str]) -
             position=position,
             model_id=model_id,
             thread=thread,
+            queued_at=Now(),
         )
         for position, (model_id, thread) in enumerate(zip(models, threads, strict=True))
     )
+
+
+def check_choice(master: str, secondaries: Sequence[str], quorum: Quorum) -> None:
+    """See that these models can be asked together.
+
+    Raises:
+        ValidationError: says what is wrong with the choice and what to do.
+    """
+    _check_models(master, secondaries)
+    _check_quorum(quorum, 1 + len(secondaries))
 
 
 def _check_models(master: str, secondaries: Sequence[str]) -> None:
@@ -128,6 +179,20 @@ def _check_models(master: str, secondaries: Sequence[str]) -> None:
         catalogue.choose(model_id)
 
 
+def _check_quorum(quorum: Quorum, models: int) -> None:
+    if not 1 <= quorum.minimum <= models:
+        raise ValidationError(
+            _("The minimum is %(minimum)d drafts, and %(models)d models are asked. Choose a number from 1 to that."),
+            params={"minimum": quorum.minimum, "models": models},
+        )
+    longest = int(settings.RUN_TIMEOUT)
+    if quorum.soft_deadline is not None and not 0 <= quorum.soft_deadline <= longest:
+        raise ValidationError(
+            _("The soft deadline is %(seconds)d seconds. Choose a number from 0 to %(longest)d."),
+            params={"seconds": quorum.soft_deadline, "longest": longest},
+        )
+
+
 def _earlier(owner: AbstractBaseUser, key: str, fingerprint: str) -> MultiModelRun | None:
     run = MultiModelRun.objects.filter(owner_id=owner.pk, idempotency_key=key).first() if key else None
     if run is not None and run.fingerprint != fingerprint:
@@ -135,6 +200,7 @@ def _earlier(owner: AbstractBaseUser, key: str, fingerprint: str) -> MultiModelR
     return run
 
 
-def _fingerprint(thread: Thread, prompt: str, master: str, secondaries: Sequence[str]) -> str:
-    asked = json.dumps([str(thread.pk), prompt, master, *secondaries])
+def _fingerprint(thread: Thread, prompt: str, models: Sequence[str], quorum: Quorum, instead_of: UUID | None) -> str:
+    version = [str(instead_of)] if instead_of else []
+    asked = json.dumps([str(thread.pk), prompt, *models, asdict(quorum), *version])
     return hashlib.sha256(asked.encode()).hexdigest()

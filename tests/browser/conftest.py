@@ -3,7 +3,6 @@
 All of it lasts for this package only: while Playwright's own loop runs, no other test may start one.
 """
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,18 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.parts import need
+from tests.chromium import launched, signed_in
 from tests.product import ROOT, Person, Product
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 HOSTILE = "</b><script>window.hit=1</script><img src=x onerror=window.hit=1>"
 MODELS = f"""
 [[models]]
@@ -40,6 +30,10 @@ id = "demo:late"
 label = "Late"
 tokens_per_second = 25
 [[models]]
+id = "demo:allegro"
+label = "Thinker"
+tokens_per_second = 15
+[[models]]
 id = "wire:echo"
 label = "Echo {HOSTILE}"
 """
@@ -47,9 +41,8 @@ label = "Echo {HOSTILE}"
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    need(CHROMIUM, "chromium is not installed (apt install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = launched(playwright)
         yield browser
         browser.close()
 
@@ -64,8 +57,11 @@ def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         product = Product(
             folder,
             MODELS_FILE=str(folder / "models.toml"),
-            COMPATIBLE_PROVIDERS=f"wire=http://127.0.0.1:{int(wire.stdout.readline())}/v1",
-            COMPATIBLE_WIRE_MODELS="echo,status-401,ok-20x10ms",
+            COMPATIBLE_PROVIDERS=f"wire={(url := f'http://127.0.0.1:{int(wire.stdout.readline())}/v1')},narrow={url}",
+            COMPATIBLE_WIRE_MODELS="echo,status-401,ok,ok-20x10ms,ok-60x50ms,ok-300x50ms,ok-300x50ms@b,fail-3-then-ok,only-drafts,says,says@b,says@c,says@d,thinks,thinks-slowly",
+            COMPATIBLE_NARROW_MODELS="ok-20x50ms",
+            PROVIDER_AT_ONCE="narrow=1",
+            FALLBACK_MASTERS="demo:quick",
             SWEEP_SECONDS="0.5",
         )
         try:
@@ -86,9 +82,7 @@ def context(
     request: pytest.FixtureRequest, browser: Browser, product: Product, ada: Person
 ) -> Iterator[BrowserContext]:
     """Ada's browser; a test asks for another width by parametrizing this fixture indirectly."""
-    options: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, **getattr(request, "param", {})}
-    context = browser.new_context(base_url=product.url, **options)
-    context.add_cookies([{"name": product.cookie("sessionid"), "value": ada.session, "url": product.url}])
+    context = signed_in(browser, product, ada, **getattr(request, "param", {}))
     yield context
     context.close()
 

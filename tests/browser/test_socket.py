@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 START = """
 const { ThreadSocket } = await import("/runs/socket.js");
-let clock = 0, timers = [], active = "run-1";
+let clock = 0, timers = [], live = ["run-1"];
 const made = [], states = [], frames = [];
 const parts = {
   now: () => clock,
@@ -22,7 +22,7 @@ const parts = {
     return socket;
   },
 };
-const hooks = { frame: (frame) => frames.push(frame), state: (word) => states.push(word), active: () => active };
+const hooks = { frame: (frame) => frames.push(frame), state: (word) => states.push(word), live: () => live };
 const socket = new ThreadSocket("ws://here/", hooks, parts);
 const pass = (ms) => {
   const end = clock + ms;
@@ -113,15 +113,59 @@ def test_silence_while_a_run_is_active_is_asked_about_once(run: Any) -> None:
         return last().sent""") == [{"type": "snapshot", "run": "run-1"}]
 
 
+def test_silence_is_asked_about_for_every_run_of_which_something_is_to_come(run: Any) -> None:
+    assert run("""live = ["a", "b"]; take({ type: "snapshot" }); pass(5000); socket.watch(); socket.watch();
+        return last().sent.map((each) => each.run)""") == ["a", "b"]
+
+
 def test_a_socket_that_stays_silent_is_replaced(run: Any) -> None:
     assert run("""take({ type: "snapshot" }); for (let i = 0; i < 11; i += 1) { pass(1000); socket.watch(); }
         return [made[0].closed, made.length]""") == [True, 2]
 
 
 def test_silence_without_a_run_is_peace(run: Any) -> None:
-    assert run("""active = ""; pass(60000); socket.watch(); return [last().sent, made.length]""") == [[], 1]
+    assert run("""live = []; pass(60000); socket.watch(); return [last().sent, made.length]""") == [[], 1]
 
 
 def test_the_last_words_of_an_abandoned_socket_are_not_heard(run: Any) -> None:
     assert run("""drop(1006); pass(250); made[0].onmessage({ data: '{"type":"x"}' }); made[0].onclose({ code: 1006 });
         return [frames.length, made.length]""") == [0, 2]
+
+
+def test_news_that_come_late_are_worth_a_word_when_it_lasts(run: Any) -> None:
+    assert run("""take({ type: "snapshot" }); take({ type: "thread.live", live: false }); pass(1900);
+        const before = [...states]; pass(200); take({ type: "snapshot" }); pass(3000);
+        const during = [...states]; take({ type: "thread.live", live: true });
+        return [before, during, states]""") == [["open"], ["open", "late"], ["open", "late", "open"]]
+
+
+def test_a_moment_without_news_is_not_worth_a_word(run: Any) -> None:
+    assert run("""take({ type: "snapshot" }); take({ type: "thread.live", live: false }); pass(300);
+        take({ type: "snapshot" }); take({ type: "thread.live", live: true }); pass(9000);
+        return states""") == ["open", "open"]
+
+
+def test_a_connection_that_is_lost_is_more_than_late(run: Any) -> None:
+    assert run("""take({ type: "snapshot" }); take({ type: "thread.live", live: false }); pass(2500);
+        for (let i = 0; i < 4; i += 1) { drop(1006); pass(2100); } return states""") == ["open", "late", "lost"]
+
+
+def test_a_new_connection_counts_as_live_until_it_says_otherwise(run: Any) -> None:
+    assert run("""take({ type: "thread.live", live: false }); drop(1006); pass(250); take({ type: "snapshot" });
+        pass(9000); return states""") == ["open"]
+
+
+def test_without_live_news_it_asks_in_silence_and_keeps_the_connection(run: Any) -> None:
+    assert run("""
+        let asked = 0;
+        take({ type: "snapshot" });
+        take({ type: "thread.live", live: false });
+        for (let i = 0; i < 40; i += 1) {
+          pass(1000);
+          socket.watch();
+          if (last().sent.length === asked) continue;
+          asked += 1;
+          take({ type: "snapshot" });
+        }
+        return [asked, made.length];
+    """) == [8, 1]

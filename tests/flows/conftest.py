@@ -1,16 +1,12 @@
 """The running product before a server that speaks both vendors' wires."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 
-from tests.product import ROOT, Person, Product
+from tests.product import Person, Product
+from tests.wire.process import Wire, running
 
 KEY = "sk-canary-5f1d"
 BEHAVIOURS = [
@@ -47,6 +43,7 @@ BEHAVIOURS = [
     "silent",
     "silent-mid",
     "drip",
+    "only-drafts",
     "fail-2-then-ok",
     "fail-2-then-ok@watched",
     "surrogates",
@@ -54,32 +51,14 @@ BEHAVIOURS = [
 ]
 
 
-@dataclass
-class Wire:
-    """The server of the vendors, as a process of its own."""
-
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def requests(self, model: str = "") -> list[dict[str, Any]]:
-        """What it was asked so far."""
-        return list(httpx2.get(f"{self.url}/requests", params={"model": model} if model else {}).json())
-
-
 @pytest.fixture(scope="session")
 def wire() -> Iterator[Wire]:
-    command = [sys.executable, "-m", "tests.wire", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield Wire(int(process.stdout.readline()))
-        process.terminate()
+    with running() as server:
+        yield server
 
 
 def environment(wire: Wire, folder: Path) -> dict[str, str]:
-    """Three providers at the wire server, short clocks, and the demo."""
+    """Three providers at the wire server, short clocks, room for many runs of one person, and the demo."""
     folder.mkdir(parents=True, exist_ok=True)
     models = folder / "models.toml"
     entries = [f'[[models]]\nid = "{vendor}:{name}"\n' for vendor in ("openai", "anthropic") for name in BEHAVIOURS]
@@ -98,6 +77,7 @@ def environment(wire: Wire, folder: Path) -> dict[str, str]:
         "IDLE_TIMEOUT": "1",
         "SWEEP_SECONDS": "0.5",
         "LEASE_SECONDS": "4",
+        "ACTIVE_RUNS_PER_USER_MAX": "50",
     }
 
 
@@ -115,3 +95,25 @@ def product(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 @pytest.fixture(scope="session")
 def ada(product: Product) -> Person:
     return product.person("ada")
+
+
+@pytest.fixture(scope="session")
+def frugal(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A copy with a fallback master, a provider that takes one request at once, and two workers."""
+    folder = tmp_path_factory.mktemp("frugal")
+    settings = environment(wire, folder)
+    settings["COMPATIBLE_PROVIDERS"] += f",narrow={wire.url}/v1"
+    settings["COMPATIBLE_NARROW_MODELS"] = ",".join(f"ok-20x10ms@{slot}" for slot in "abcd")
+    limits = {"FALLBACK_MASTERS": "openai:status-500,wire:ok@c", "PROVIDER_AT_ONCE": "narrow=1"}
+    product = Product(folder, **settings, **limits)
+    try:
+        product.start()
+        product.start_program("worker", "worker-2")
+        yield product
+    finally:
+        product.stop()
+
+
+@pytest.fixture(scope="session")
+def frugal_ada(frugal: Product) -> Person:
+    return frugal.person("ada")

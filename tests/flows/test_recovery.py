@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -37,6 +38,16 @@ def assert_whole(run: dict, attempt: int | None = None) -> None:
         assert len(attempts) == 1, "a text mixes two attempts"
 
 
+def completed_with_revivals(product: Product, person: Person, run_id: str) -> None:
+    """A worker may end by itself at any time after its broker restarted; the supervisor then starts it again."""
+
+    def over() -> bool:
+        product.revive()
+        return person.run(run_id)["status"] == "completed"
+
+    wait_for(over, 60, what="the run to be completed")
+
+
 def test_a_killed_worker_loses_nothing(fragile: Product, bob: Person) -> None:
     run = bob.ask("Go.", "wire:count-20x10ms", "wire:ok-100x50ms")
     wait_for(lambda: streaming(bob, run["id"]), what="text")
@@ -62,6 +73,29 @@ def test_a_terminated_worker_gives_its_lease_back_and_is_gone_within_five_second
     assert (ended["status"], ended["generations"][0]["attempt"]) == ("completed", 2)
 
 
+@pytest.mark.parametrize("server", ["killed broker", "frozen broker", "locked database"])
+def test_a_terminated_worker_is_gone_within_five_seconds_also_without_its_servers(
+    fragile: Product, bob: Person, server: str
+) -> None:
+    run = bob.ask("Go.", "wire:ok-100x50ms", "wire:ok-100x50ms")
+    wait_for(lambda: streaming(bob, run["id"]), what="text")
+    with ExitStack() as stack:
+        if server == "frozen broker":
+            stack.enter_context(fragile.frozen("broker"))
+        elif server == "locked database":
+            stack.enter_context(fragile.database()).execute("BEGIN IMMEDIATE")
+        else:
+            fragile.kill("broker")
+        begun = time.monotonic()
+        fragile.kill("worker", signal.SIGTERM)
+        assert time.monotonic() - begun < 5.5
+    if server == "killed broker":
+        fragile.start_broker()
+    fragile.start_program("worker")
+    bob.api.post(f"/api/runs/{run['id']}/stop/").raise_for_status()
+    assert bob.ended(run["id"], 60)["status"] in ("cancelled", "completed")
+
+
 def test_a_run_that_was_asked_while_the_broker_was_away_is_answered_when_it_is_back(
     fragile: Product, bob: Person
 ) -> None:
@@ -70,8 +104,7 @@ def test_a_run_that_was_asked_while_the_broker_was_away_is_answered_when_it_is_b
     run = bob.ask("Go.", "wire:ok", "wire:ok@b")
     assert time.monotonic() - begun < 1.5 + 0.5  # two requests: a thread and its run
     fragile.start_broker()
-    fragile.revive()
-    assert bob.ended(run["id"], 60)["status"] == "completed"
+    completed_with_revivals(fragile, bob, run["id"])
 
 
 def test_a_broker_that_forgets_everything_in_mid_run_loses_no_run(fragile: Product, bob: Person) -> None:
@@ -79,9 +112,4 @@ def test_a_broker_that_forgets_everything_in_mid_run_loses_no_run(fragile: Produ
     wait_for(lambda: streaming(bob, run["id"]), what="text")
     fragile.kill("broker")
     fragile.start_broker()
-
-    def over() -> bool:
-        fragile.revive()
-        return bob.run(run["id"])["status"] == "completed"
-
-    wait_for(over, 60, what="the run to be completed")
+    completed_with_revivals(fragile, bob, run["id"])

@@ -42,12 +42,13 @@ def act(client: Client, action: str, *runs: MultiModelRun) -> Any:
 def test_a_run_shows_everything_about_its_generations(admin: Client, ada: Any) -> None:
     run = completed(ada)
     change(synthesis(run), sent_prompt=[{"role": "system", "content": "Weigh them."}], error_message="An error.")
+    change(candidates(run)[0], reasoning="Let me see.")
     answer = admin.get(f"{RUNS}{run.pk}/change/")
     page = answer.content.decode()
     made = synthesis(run)
     for shown in (
         "Why?", "In short: because.", "Because.", "swift:two", "From every model", "Completed", "Weigh them.",
-        "An error.", str(made.shuffle_seed), str(candidates(run)[1].pk), "0.25", "0.000020",
+        "An error.", "Let me see.", str(made.shuffle_seed), str(candidates(run)[1].pk), "0.25", "0.000020",
     ):  # fmt: skip
         assert shown in page, shown
     for candidate in candidates(run):
@@ -60,6 +61,7 @@ def test_hostile_texts_are_shown_as_texts(admin: Client, ada: Any) -> None:
     change(
         candidates(run)[0],
         text=HOSTILE,
+        reasoning=HOSTILE,
         error_message=HOSTILE,
         sent_prompt=[{"role": HOSTILE, "content": HOSTILE}],
         labels={HOSTILE: HOSTILE},
@@ -136,11 +138,38 @@ def test_strangers_are_sent_to_sign_in(client: Client, db: None) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["q=ada", "q=Why", "q=%00", "status__exact=failed", "status__exact=x", "outcome__exact=", "p=9999", "o=-1.2"],
+    [
+        "q=ada",
+        "q=Why",
+        "q=%00",
+        "status__exact=failed",
+        "status__exact=x",
+        "outcome__exact=",
+        "generations__feedback__verdict__exact=up",
+        "p=9999",
+        "o=-1.2",
+    ],
 )
 def test_searches_and_filters_answer(admin: Client, ada: Any, query: str) -> None:
     completed(ada)
     assert admin.get(f"{RUNS}?{query}", follow=True).status_code == 200
+
+
+def test_runs_are_found_by_what_people_think_of_their_texts(admin: Client, ada: Any) -> None:
+    liked, other = completed(ada), completed(ada)
+    actions.give_feedback(ada, synthesis(liked).pk, "up")
+    page = admin.get(f"{RUNS}?generations__feedback__verdict__exact=up").content.decode()
+    assert str(liked.pk)[:8] in page
+    assert str(other.pk)[:8] not in page
+
+
+def test_feedback_is_listed_and_filtered(admin: Client, ada: Any) -> None:
+    run = completed(ada)
+    actions.give_feedback(ada, synthesis(run).pk, "down")
+    actions.give_feedback(ada, candidates(run)[1].pk, "up")
+    for query, models in (("", 2), ("?verdict__exact=up", 1), ("?generation__kind__exact=synthesis", 1), ("?q=ada", 2)):
+        page = admin.get(f"/admin/runs/feedback/{query}").content.decode()
+        assert page.count('class="field-author"') == models
 
 
 def test_an_id_that_is_none_leads_back_to_the_list(admin: Client) -> None:

@@ -9,7 +9,7 @@ from runs import actions
 from runs.models import MultiModelRun
 from runs.snapshot import run_view
 from tests.api import Api, refusal
-from tests.runs.rows import THREE, answering, claimed, completed, counts, failed, fresh, started
+from tests.runs.rows import THREE, answering, claimed, completed, counts, ending, failed, fresh, started
 from tests.runs.rows import candidates as candidates_of
 from threads.actions import create_thread
 from threads.models import Thread
@@ -247,6 +247,110 @@ def test_stopping_a_run_that_has_ended_is_harmless(api: Api, ada: Any, make: Any
     assert (answer.status_code, answer.json()) == (200, run_view(run.pk))
 
 
+@pytest.mark.parametrize(
+    ("quorum", "stored"),
+    [
+        ({}, (1, None)),
+        ({"minimum": 2}, (2, None)),
+        ({"minimum": 3, "soft_deadline": 0}, (3, 0)),
+        ({"soft_deadline": 60}, (1, 60)),
+    ],
+)
+def test_a_quorum_may_be_asked_for(api: Api, thread: Thread, quorum: dict[str, int], stored: Any) -> None:
+    run = api.post(runs(thread), BODY | quorum).json()
+    row = MultiModelRun.objects.get(pk=run["id"])
+    assert (row.minimum, row.soft_deadline) == stored
+    assert (run["minimum"], run["soft_deadline_at"] is None) == (stored[0], stored[1] is None)
+
+
+@pytest.mark.parametrize("wrong", [None, True, 1.0, "2", -1, 2**31, [], {}])
+@pytest.mark.parametrize("field", ["minimum", "soft_deadline"])
+def test_a_quorum_that_is_no_number_is_refused(api: Api, thread: Thread, field: str, wrong: Any) -> None:
+    before = counts()
+    status, code, sentence = refusal(api.post(runs(thread), BODY | {field: wrong}))
+    assert (status, code) == (400, "invalid")
+    assert f"“{field}”" in sentence
+    assert counts() == before
+
+
+def test_the_same_key_with_another_quorum_is_a_conflict(api: Api, thread: Thread) -> None:
+    api.post(runs(thread), BODY, headers={"idempotency-key": "k-1"})
+    again = api.post(runs(thread), BODY | {"minimum": 2}, headers={"idempotency-key": "k-1"})
+    assert refusal(again)[:2] == (409, "key_reused")
+
+
+def test_who_asks_too_much_is_told_when_to_come_again(api: Api, ada: Any, thread: Thread, settings: Any) -> None:
+    settings.ACTIVE_RUNS_PER_USER_MAX = 1
+    started(ada)
+    answer = api.post(runs(thread), BODY)
+    assert refusal(answer)[:2] == (429, "too_many_runs")
+    assert int(answer.headers["Retry-After"]) > 0
+    settings.ACTIVE_RUNS_PER_USER_MAX, settings.ACTIVE_GENERATIONS_MAX = 10, 5
+    answer = api.post(runs(thread), BODY)
+    assert refusal(answer)[:2] == (429, "overloaded")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_failed_run_is_begun_again(api: Api, ada: Any) -> None:
+    run = failed(ada)
+    answer = api.post(f"/api/runs/{run.pk}/retry/")
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    again = api.post(f"/api/runs/{run.pk}/retry/")
+    assert (again.status_code, again.json()["status"]) == (200, "queued")
+
+
+def test_a_run_that_was_left_behind_is_not_begun_again(api: Api, ada: Any) -> None:
+    run = failed(ada)
+    actions.request_cancel(started(ada, thread=run.thread).pk)
+    assert refusal(api.post(f"/api/runs/{run.pk}/retry/"))[:2] == (409, "superseded")
+
+
+def test_the_final_answer_is_asked_for_with_what_is_there(
+    api: Api, ada: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    run = answering(ada)
+    address = f"/api/runs/{run.pk}/synthesize/"
+    assert refusal(api.post(address))[:2] == (409, "no_draft_yet")
+    for candidate in candidates_of(run)[:2]:
+        assert actions.complete(claimed(candidate), ending())
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = api.post(address)
+    assert answer.status_code == 202
+    assert answer.json()["synthesis_requested"]
+    assert api.post(address).status_code == 200
+
+
+def test_one_model_is_stopped_and_asked_anew(
+    api: Api, ada: Any, sent: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    run = answering(ada)
+    second = candidates_of(run)[1]
+    with django_capture_on_commit_callbacks(execute=True):
+        stopped = api.post(f"/api/generations/{second.pk}/stop/")
+    assert stopped.status_code == 202
+    assert [g["status"] for g in stopped.json()["generations"]] == ["queued", "cancelled", "queued"]
+    assert api.post(f"/api/generations/{second.pk}/stop/").status_code == 200
+    assert sent() == []
+    with django_capture_on_commit_callbacks(execute=True):
+        again = api.post(f"/api/generations/{second.pk}/retry/")
+    assert (again.status_code, again.json()["generations"][1]["status"]) == (202, "queued")
+    assert [(task.name, task.arguments) for task in sent()] == [("polyphony.generate", [str(second.pk)])]
+    assert api.post(f"/api/generations/{second.pk}/retry/").status_code == 200
+
+
+def test_stopping_the_last_model_that_is_waited_for_brings_the_run_on_at_once(
+    api: Api, ada: Any, sent: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    run = answering(ada)
+    first, second, third = candidates_of(run)
+    for candidate in (first, second):
+        assert actions.complete(claimed(candidate), ending())
+    with django_capture_on_commit_callbacks(execute=True):
+        api.post(f"/api/generations/{third.pk}/stop/")
+    assert fresh(run).status == "synthesizing"
+    assert [task.name for task in sent()] == ["polyphony.synthesize"]
+
+
 def test_models_are_those_that_can_be_asked(api: Api) -> None:
     models = {model["id"]: model for model in api.get("/api/models/").json()["results"]}
     assert set(models) == {*THREE, "played:script"}
@@ -301,3 +405,31 @@ def test_a_person_who_may_not_sign_in_gets_no_token(ada: Any) -> None:
     ada.save()
     answer = Api().post("/api/token/", {"username": "ada", "password": "a long pass phrase"})
     assert refusal(answer)[0] == 400
+
+
+def test_after_the_answer_another_version_a_choice_and_a_verdict(api: Api, ada: Any) -> None:
+    run = completed(ada)
+    draft = candidates_of(run)[1]
+    answer = api.post(f"/api/runs/{run.pk}/rewrite/", {"master": "swift:two"})
+    assert answer.status_code == 202
+    assert [view["status"] for view in answer.json()["versions"]] == ["queued"]
+    assert api.post(f"/api/runs/{run.pk}/rewrite/").status_code == 200
+    used = api.post(f"/api/generations/{draft.pk}/use/")
+    assert (used.status_code, used.json()["chosen"], used.json()["outcome"]) == (202, str(draft.pk), "chosen")
+    assert api.post(f"/api/generations/{draft.pk}/use/").status_code == 200
+    judged = api.post(f"/api/generations/{draft.pk}/feedback/", {"verdict": "up"})
+    assert (judged.status_code, judged.json()) == (200, {"generation": str(draft.pk), "verdict": "up"})
+    assert refusal(api.post(f"/api/generations/{draft.pk}/feedback/", {"verdict": "x"}))[:2] == (400, "invalid")
+    assert refusal(api.post(f"/api/runs/{run.pk}/rewrite/", {"master": "x:y"}))[:2] == (400, "invalid")
+    run.generations.filter(kind="candidate", position__gt=0).update(status="failed", text="")
+    assert refusal(api.post(f"/api/runs/{run.pk}/rewrite/"))[:2] == (409, "too_few_drafts")
+
+
+def test_another_model_is_asked_in_the_place_of_one_that_failed(api: Api, ada: Any) -> None:
+    run = failed(ada)
+    second = candidates_of(run)[1]
+    assert refusal(api.post(f"/api/generations/{second.pk}/retry/", {"model": "lost:key"}))[:2] == (400, "invalid")
+    answer = api.post(f"/api/generations/{second.pk}/retry/", {"model": "swift:three"})
+    assert answer.status_code == 202
+    asked = answer.json()["generations"][1]
+    assert (asked["model"]["id"], asked["status"]) == ("swift:three", "queued")

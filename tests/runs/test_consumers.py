@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.db import aclose_old_connections
 from channels.layers import channel_layers, get_channel_layer
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from chatproject.asgi import application
@@ -84,6 +85,7 @@ async def opened(
         await socket.leave()
         layer: Any = get_channel_layer()
         await layer.flush()
+        await aclose_old_connections()  # of the thread in which the test itself reads and writes
 
 
 @asynccontextmanager
@@ -167,7 +169,7 @@ async def test_two_tabs_see_the_same(ada: Any, cookie: bytes) -> None:
         assert await one.hear() == await two.hear()
         await sync_to_async(rename_thread)(thread, "After")
         event = await one.hear()
-        assert event == {"type": "thread.updated", "thread": {"id": str(thread.pk), "title": "After"}}
+        assert event == {"type": "thread.updated", "thread": {"id": str(thread.pk), "title": "After", "tip": None}}
         assert await two.hear() == event
 
 
@@ -328,12 +330,12 @@ async def test_a_slow_socket_loses_frames_and_gets_one_snapshot_for_them(ada: An
 
 async def test_a_socket_that_takes_nothing_is_let_go(ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     thread = await sync_to_async(create_thread)(ada)
+    monkeypatch.setattr(consumers, "PATIENCE", 0.5)
     async with watching_slowly(thread.pk, cookie) as (slow, takes):
         await slow.hear()
-        monkeypatch.setattr(consumers, "PATIENCE", 0.3)
         takes.clear()
         await sync_to_async(rename_thread)(thread, "Title")
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         takes.set()
         assert await slow.closed() == (1013, "The connection is too slow for what is said here. Connect again.")
         layer: Any = get_channel_layer()
@@ -359,14 +361,35 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_frame_leaves_nothing_be
         assert (layer.groups, layer.channels) == ({}, {})
 
 
-async def test_with_redis_away_the_socket_says_so_and_closes(
+async def test_with_redis_away_the_socket_shows_the_database_and_says_that_nothing_more_will_come(
     ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread = await sync_to_async(create_thread)(ada)
     monkeypatch.setitem(channel_layers.backends, "default", ThreadLayer(["unix:///nowhere/valkey.sock"]))
     async with watching(thread.pk, cookie) as socket:
-        reason = "The broker cannot be reached at the moment. Connect again in a few seconds."
-        assert await socket.closed() == (1013, reason)
+        assert (await socket.hear())["type"] == "snapshot"
+        assert await socket.hear() == {"type": "thread.live", "live": False}
+        await socket.say({"type": "snapshot"})
+        assert (await socket.hear())["type"] == "snapshot"
+        assert await socket.receive_nothing()
+
+
+async def test_with_the_database_away_the_socket_says_so_and_closes(
+    ada: Any, cookie: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = await sync_to_async(create_thread)(ada)
+    asked = []
+
+    def away(_thread: Any) -> Any:
+        asked.append(1)
+        raise OperationalError("postgres://secret@host is away")
+
+    monkeypatch.setattr(consumers, "brief_snapshot", away)
+    for _ in range(3):
+        async with watching(thread.pk, cookie) as socket:
+            reason = "The database does not answer at the moment. Connect again in a few seconds."
+            assert await socket.closed() == (1013, reason)
+    assert len(asked) == 1, "the others waited for it too"
 
 
 def sign_out(user: Any) -> None:

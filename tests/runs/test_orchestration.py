@@ -146,7 +146,7 @@ def test_sweeping_a_tidy_house_moves_nothing(ada: Any, sent: Sent) -> None:
 
 def test_the_sweep_dispatches_a_run_whose_kick_off_was_lost(ada: Any, sent: Sent) -> None:
     run = started(ada)
-    change(run, created_at=Now() - AGO)
+    change(run, queued_at=Now() - AGO / 2)
     assert orchestration.sweep() == 1
     assert len(sent()) == 3
     assert orchestration.sweep() == 0
@@ -243,7 +243,7 @@ def test_a_run_whose_every_worker_always_dies_ends(ada: Any, settings: Any) -> N
 
 def test_a_row_that_cannot_be_brought_on_holds_up_no_other(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     poisoned, other = [started(ada), started(ada)]
-    MultiModelRun.objects.update(created_at=Now() - AGO)
+    MultiModelRun.objects.update(queued_at=Now() - AGO / 2)
     taken = []
 
     def dispatch(run_id: Any) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from runs.models import Council, MultiModelRun
 from tests.api import Api
 from tests.runs.rows import THREE, answering, counts
 
 pytestmark = pytest.mark.usefixtures("models", "said", "redis_flushed")
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-IDS = {"thread_id": "threads", "run_id": "runs", "generation_id": "generations"}
-BODIES: list[dict[str, Any]] = [{}, {"title": "Mine now"}, {"prompt": "Why?", "master": THREE[0]}]
+IDS = {"thread_id": "threads", "run_id": "runs", "generation_id": "generations", "council_id": "councils"}
+BODIES: list[dict[str, Any]] = [{}, {"title": "Mine now"}, {"prompt": "Why?", "master": THREE[0]}, {"name": "Mine now"}]
 
 
 def addresses(resolver: Any = None, before: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -36,6 +37,8 @@ def test_the_addresses_of_threads_and_runs_are_among_those_that_are_tested() -> 
         "api/threads/<uuid:thread_id>/runs/",
         "api/runs/<uuid:run_id>/",
         "api/runs/<uuid:run_id>/stop/",
+        "api/generations/<uuid:generation_id>/stop/",
+        "generations/<uuid:generation_id>/retry/",
     } <= set(ADDRESSES)
 
 
@@ -47,7 +50,7 @@ def test_every_address_that_takes_an_id_is_tested() -> None:
 @pytest.mark.parametrize("route", ADDRESSES)
 def test_a_foreign_id_answers_like_an_unknown_one(ada: Any, bob: Any, route: str, method: str) -> None:
     run = answering(ada)
-    ids = {"thread_id": run.thread_id, "run_id": run.pk, "generation_id": run.generations.all()[0].pk}
+    ids = ids_of(run)
     api = Api(bob)
     before = counts(), str(run.thread), run.status
     for body in BODIES:
@@ -69,7 +72,7 @@ def test_a_foreign_id_answers_like_an_unknown_one(ada: Any, bob: Any, route: str
 @pytest.mark.parametrize("route", [route for route in ADDRESSES if route.startswith("api/")])
 def test_a_stranger_learns_nothing(ada: Any, route: str, method: str) -> None:
     run = answering(ada)
-    ids = {"thread_id": run.thread_id, "run_id": run.pk}
+    ids = ids_of(run)
     answer = Api().send(method, "/" + fill(route, ids), {})
     assert answer.status_code == 401
 
@@ -80,6 +83,12 @@ def test_staff_have_no_key_to_the_conversations_of_others(ada: Any, bob: Any) ->
     run = answering(ada)
     assert Api(bob).get(f"/api/threads/{run.thread_id}/").status_code == 404
     assert Api(bob).get(f"/api/runs/{run.pk}/").status_code == 404
+
+
+def ids_of(run: MultiModelRun) -> dict[str, Any]:
+    council = Council.objects.create(owner_id=run.owner_id, name="Everyday", master_model=THREE[0])
+    generation = run.generations.all()[0]
+    return {"thread_id": run.thread_id, "run_id": run.pk, "generation_id": generation.pk, "council_id": council.pk}
 
 
 def fill(route: str, ids: dict[str, Any]) -> str:

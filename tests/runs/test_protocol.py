@@ -7,10 +7,11 @@ from django.core.management import call_command
 from jsonschema import Draft202012Validator
 
 from runs import actions
-from runs.events import WORDS, GenerationDelta
+from runs.events import WORDS, GenerationBlock, GenerationDelta, GenerationReasoning
 from runs.protocol import schema
 from runs.snapshot import thread_snapshot
 from tests.runs.rows import (
+    THREE,
     answering,
     break_down,
     candidates,
@@ -24,6 +25,7 @@ from tests.runs.rows import (
     synthesizing,
 )
 from threads.actions import rename_thread
+from threads.events import ThreadLive
 
 pytestmark = pytest.mark.usefixtures("models", "redis_flushed")
 
@@ -48,8 +50,9 @@ def test_every_word_has_a_type_of_its_own_and_says_what_it_means() -> None:
 
 
 def everything_that_is_said(owner: Any) -> set[str]:
-    """Runs that between them say every word but a delta."""
+    """Runs that between them say every word of an action, in so far as a provider has a limit."""
     run = completed(owner)
+    actions.rewrite(run.pk)
     rename_thread(run.thread, "Named")
     failed(owner)
     actions.request_cancel(started(owner).pk)
@@ -60,18 +63,31 @@ def everything_that_is_said(owner: Any) -> set[str]:
     break_down(second)
     actions.request_cancel(run.pk)
     synthesizing(owner)
-    return {word.type for word in WORDS} - {"snapshot", "generation.delta"}
+    claimed(candidates(answering(owner, THREE[:1]))[0])
+    actions.claim(candidates(answering(owner, THREE[:1]))[0].pk)
+    of_others = {"snapshot", "generation.delta", "generation.reasoning", "generation.block", "thread.live"}
+    return {word.type for word in WORDS} - of_others
 
 
 def test_every_frame_that_is_said_keeps_to_the_schema(
-    ada: Any, said: list[Any], frames: Draft202012Validator, django_capture_on_commit_callbacks: Callable[..., Any]
+    ada: Any,
+    said: list[Any],
+    frames: Draft202012Validator,
+    django_capture_on_commit_callbacks: Callable[..., Any],
+    settings: Any,
 ) -> None:
+    settings.PROVIDER_LIMITS = {"swift": {"at_once": 1, "per_minute": None}}
     with django_capture_on_commit_callbacks(execute=True):
         expected = everything_that_is_said(ada)
+    settings.PROVIDER_LIMITS = {}
     assert {event.type for event in said} == expected
     for event in said:
         frames.validate(event.payload())
     frames.validate(GenerationDelta(run="r", generation="g", attempt=1, offset=0, text="x").payload())
+    thought = {"run": "r", "generation": "g", "attempt": 1, "offset": 0, "text": "x"}
+    frames.validate(GenerationReasoning(**thought, shortened=False).payload())
+    frames.validate(GenerationBlock(run="r", generation="g", attempt=1, start=0, end=1, html="<p>x</p>").payload())
+    frames.validate(ThreadLive(live=False).payload())
     for make in (completed, failed, answering, synthesizing, started):
         frames.validate(thread_snapshot(make(ada).thread).payload())
 

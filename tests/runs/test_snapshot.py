@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from runs import actions, snapshot
+from runs.actions import Thoughts
 from runs.events import RunView
 from runs.models import MultiModelRun
 from runs.snapshot import RECENT, brief_snapshot, generation_view, run_event_view, run_view, thread_snapshot
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("models", "said", "redis_flushed")
 def test_a_thread_is_its_turns_and_its_runs(ada: Any) -> None:
     run = completed(ada)
     shown = thread_snapshot(run.thread).payload()
-    assert shown["thread"] == {"id": str(run.thread_id), "title": "Why?"}
+    assert shown["thread"] == {"id": str(run.thread_id), "title": "Why?", "tip": str(run.prompt_id)}
     assert [(m["kind"], m["content"]) for m in shown["messages"]] == [
         ("prompt", "Why?"),
         ("final", "In short: because."),
@@ -79,6 +80,15 @@ def test_what_streams_is_shown_as_far_as_redis_has_it(ada: Any) -> None:
     assert run_view(run.pk)["generations"][0]["text"] == "So far"
 
 
+def test_thoughts_are_shown_as_far_as_redis_has_them_and_apart_from_the_text(ada: Any) -> None:
+    run = answering(ada)
+    held = claimed(candidates(run)[0])
+    actions.checkpoint(held, "", Thoughts("Hm"))
+    sync_client().set(live.reasoning_key(held.generation.pk, 1), "Hm, let me see")
+    shown = run_view(run.pk)["generations"][0]
+    assert (shown["text"], shown["reasoning"], shown["reasoning_seconds"]) == ("", "Hm, let me see", None)
+
+
 def test_what_has_ended_is_shown_as_the_database_has_it(ada: Any) -> None:
     run = answering(ada)
     first = candidates(run)[0]
@@ -90,10 +100,10 @@ def test_what_has_ended_is_shown_as_the_database_has_it(ada: Any) -> None:
 def test_an_event_carries_no_texts(ada: Any) -> None:
     run = completed(ada)
     event, full = run_event_view(run.pk), run_view(run.pk)
-    assert {g["text"] for g in event["generations"]} == {None}
+    assert {(g["text"], g["reasoning"]) for g in event["generations"]} == {(None, None)}
     for view in (event, full):
         for generation in view["generations"]:
-            generation["text"] = None
+            generation["text"] = generation["reasoning"] = None
     assert event == full
 
 
@@ -208,14 +218,14 @@ def test_no_view_reads_what_was_sent_to_the_models(ada: Any) -> None:
 def test_it_takes_a_constant_number_of_queries(ada: Any, django_assert_num_queries: Any) -> None:
     run = completed(ada)
     thread = run.thread
-    with django_assert_num_queries(3):  # runs with their prompts, generations, messages
+    with django_assert_num_queries(4):  # the branch, its runs with their prompts, generations, messages
         thread_snapshot(thread)
     for _ in range(4):
         run = started(ada, THREE * 2, thread=run.thread)
         actions.request_cancel(run.pk)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         thread_snapshot(thread)
-    with django_assert_num_queries(4):  # runs, generations with and without texts, messages
+    with django_assert_num_queries(5):  # the branch, its runs, generations with and without texts, messages
         brief_snapshot(thread)
     for view in (run_view, run_event_view):
         with django_assert_num_queries(2):

@@ -21,7 +21,7 @@ def test_a_thread_is_created_read_renamed_and_deleted(api: Api) -> None:
     made = api.post(THREADS, {"title": "Fugues", "system_prompt": "Be brief."})
     assert made.status_code == 201
     thread = made.json()
-    assert set(thread) == {"id", "title", "system_prompt", "created_at", "updated_at"}
+    assert set(thread) == {"id", "title", "tip", "system_prompt", "pinned", "shared", "created_at", "updated_at"}
     address = f"{THREADS}{thread['id']}/"
     assert api.get(address).json() == thread
     renamed = api.patch(address, {"title": "Canons"})
@@ -126,9 +126,9 @@ def test_every_unknown_field_is_named(api: Api) -> None:
     assert fields["a"] == ["There is no such field. Known are: title, system_prompt."]
 
 
-def test_a_new_title_must_be_there(api: Api, ada: Any) -> None:
+def test_a_change_must_be_there(api: Api, ada: Any) -> None:
     address = f"{THREADS}{create_thread(ada, 'before').pk}/"
-    assert refusal(api.patch(address, {}))[2] == "Correct the field “title”. It is missing. Send it as a text."
+    assert refusal(api.patch(address, {}))[2] == "There is nothing to change. Send title, pinned or tip."
     assert refusal(api.patch(address, {"title": " "}))[2] == "The title is empty. Type a few words."
     assert Thread.objects.get().title == "before"
 
@@ -255,3 +255,63 @@ def test_an_id_of_nobody_is_not_found(api: Api) -> None:
         "not_found",
         "There is nothing here, or it is not yours. Check the address and its ids.",
     )
+
+
+def test_a_thread_is_pinned_over_the_api(api: Api, ada: Any) -> None:
+    address = f"{THREADS}{create_thread(ada).pk}/"
+    assert api.patch(address, {"pinned": True}).json()["pinned"] is True
+    assert api.patch(address, {"title": "New", "pinned": False}).json()["pinned"] is False
+    assert api.get(address).json()["title"] == "New"
+    for wrong in ("yes", 1, None):
+        assert refusal(api.patch(address, {"pinned": wrong}))[0] == 400
+
+
+def test_a_change_that_is_refused_in_part_changes_nothing(api: Api, ada: Any) -> None:
+    address = f"{THREADS}{create_thread(ada, 'before').pk}/"
+    assert api.patch(address, {"title": "After", "tip": str(uuid.uuid4())}).status_code == 404
+    assert refusal(api.patch(address, {"title": "After", "tip": "zzz"}))[2] == (
+        "Correct the field “tip”. It is no id. Send one as this API gave it."
+    )
+    assert api.get(address).json()["title"] == "before"
+
+
+def test_another_branch_is_shown_over_the_api(api: Api, ada: Any) -> None:
+    thread = create_thread(ada)
+    one = add_prompt(thread, "One?")
+    other = add_prompt(thread, "Other?", instead_of=one)
+    address = f"{THREADS}{thread.pk}/"
+    assert api.get(address).json()["tip"] == str(other.pk)
+    assert api.patch(address, {"tip": str(one.pk)}).json()["tip"] == str(one.pk)
+    parents = [turn["parent"] for turn in api.get(f"{address}messages/").json()["results"]]
+    assert parents == [None, None]
+
+
+def test_a_deleted_thread_is_restored_over_the_api(api: Api, ada: Any, bob: Any) -> None:
+    address = f"{THREADS}{create_thread(ada, 'Mine').pk}/"
+    assert api.post(f"{address}restore/").status_code == 404
+    api.delete(address)
+    assert Api(bob).post(f"{address}restore/").status_code == 404
+    assert api.post(f"{address}restore/").json()["title"] == "Mine"
+    assert api.get(address).status_code == 200
+
+
+def test_threads_are_searched_over_the_api(api: Api, ada: Any, bob: Any) -> None:
+    add_prompt(create_thread(ada, "One"), "A needle")
+    create_thread(ada, "Two")
+    create_thread(bob, "needle")
+    found = api.get(THREADS + "?q=needle").json()
+    assert ([thread["title"] for thread in found["results"]], found["count"]) == (["One"], 1)
+    assert api.get(THREADS + "?q=%00").json()["count"] == 2
+
+
+def test_a_thread_is_shared_over_the_api(api: Api, ada: Any) -> None:
+    thread = create_thread(ada)
+    address = f"{THREADS}{thread.pk}/"
+    assert refusal(api.post(f"{address}share/"))[2] == "There is nothing to share yet. Ask something first."
+    add_prompt(thread, "Why?")
+    assert api.get(address).json()["shared"] is None
+    link = api.post(f"{address}share/").json()["shared"]
+    assert link.startswith("http://testserver/shared/")
+    assert api.get(address).json()["shared"] == api.get(THREADS).json()["results"][0]["shared"] == link
+    assert api.delete(f"{address}share/").status_code == 204
+    assert api.get(address).json()["shared"] is None

@@ -16,6 +16,7 @@ async def write(*pieces: tuple[int, str]) -> None:
     async with client.pipeline(transaction=False) as pipeline:
         for offset, text in pieces:
             live.append(pipeline, NAME, offset, text.encode())
+        live.keep(pipeline, NAME)
         await pipeline.execute()
     await client.aclose()
 

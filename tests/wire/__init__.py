@@ -7,8 +7,8 @@ It answers ``POST /v1/chat/completions`` (openai, compatible) and ``POST /v1/mes
         Reach(name="Anthropic", kind="anthropic", base_url=wire.anthropic_url, api_key="sk-…")
         wire.requests("ok")[0].body
 
-From a shell ``python -m tests.wire --port 0`` prints the port. ``GET /requests`` (``?model=…``) tells what was asked,
-``DELETE /requests`` forgets it.
+From a shell ``python -m tests.wire --port 0`` prints the port. ``GET /requests`` tells what was asked (``?model=…``,
+``?token=…``; with bodies, headers and keys if ``content=yes``), ``DELETE /requests`` forgets it.
 
 What is answered is chosen by the *model name*. Whatever follows an ``@`` only tells models apart: ``ok@a``, ``ok@b``.
 
@@ -16,9 +16,13 @@ Answers
     ok                 a text with emoji and astral characters, at once (``answer_text`` gives it)
     ok-20x10ms         20 pieces ``[0]😀 [1]😀 …``, 10 ms apart (``paced_text`` gives it)
     count-20x10ms      the same with the number of this request for this model before it: ``[1:0]😀 …``
+    tell-20x10ms       20 pieces that say where they come from (``telling.py``); ``tell-20x10ms-breaks-1`` breaks off in
+                       the middle of the first answer to each prompt
     echo               the JSON of the turns that were sent, as ``[{"role": …, "content": …}, …]``
     big-200kb          a text of that size
     reasoning          thinks aloud, then answers as ``ok``
+    says               the words between ``<<<`` and ``>>>`` in the prompt
+    thinks             thinks them aloud, then answers as ``ok``; ``thinks-slowly`` does so in pieces, 100 ms apart
     refusal            declines, with a text
     filtered           stopped by the vendor's filter, without a text
     length             cut by its limit of tokens
@@ -49,6 +53,7 @@ Failures before the answer
     empty-200          no byte
     reset              the connection is reset at once
     slow-headers       1 s until the headers; ``slow-headers-300ms``
+    only-drafts        answers as ``ok`` unless it is given drafts to write from: then 401
     fail-2-then-ok     500 for the first two requests of this model (of each key), then ``ok``
     no-stream-options  refuses requests with that field, else ``ok``
     wants-completion-tokens  refuses ``max_tokens``, else ``ok``

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 _PIECES = ("Answer ", "of ", "", ": naïve ", "😀 ", "👩\u200d👩\u200d👧 ", "𝒜stral ", "日本語 ", "e\u0301nd", ".\n\n")
-_PACED = re.compile(r"(?:ok|count)-(\d+)x(\d+)ms")
+_PACED = re.compile(r"(?:ok|count|tell)-(\d+)x(\d+)ms")
 
 
 def answer_pieces(model: str) -> list[str]:

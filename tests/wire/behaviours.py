@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.wire import answers
 from tests.wire.dialects import Dialect
 from tests.wire.errors import BODY_CANARY, kind_of_status
+from tests.wire.telling import Source
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Call:
     number: int
     """1 for the first request of this model with this key."""
     key: str
+    source: Source
+    """What the answer is for, by the words of the prompt."""
 
     @property
     def model(self) -> str:
@@ -169,6 +172,12 @@ async def slow_headers(call: Call) -> web.StreamResponse:
 async def fail_then_answer(call: Call) -> web.StreamResponse:
     failures = int(call.name.split("-")[1])
     return refuse(call, 500, "server") if call.number <= failures else await answer(call)
+
+
+@behaves("only-drafts")
+async def only_drafts(call: Call) -> web.StreamResponse:
+    given_drafts = "<draft-" in str(call.body["messages"][-1]["content"])
+    return refuse(call, 401, kind_of_status(401)) if given_drafts else await answer(call)
 
 
 @behaves("no-stream-options")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ from aiohttp import web
 from tests.wire import behaviours, streams
 from tests.wire.behaviours import Call
 from tests.wire.dialects import AnthropicDialect, Dialect, OpenAIDialect
+from tests.wire.telling import Source, asked_for
 
 assert streams, "importing it registers its behaviours"
 
@@ -27,6 +29,10 @@ class Asked:
     headers: dict[str, str]
     connection: int
     """The client's port: the same for requests that came over one connection."""
+    number: int
+    """1 for the first request of this model with this key."""
+    source: Source
+    """What it was for, by the words of the prompt."""
     done: bool = False
     """It was answered to its end, well or badly."""
     disconnected: bool = False
@@ -34,9 +40,10 @@ class Asked:
     ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set when it is one or the other."""
 
-    def as_json(self) -> dict[str, Any]:
-        shown = {name: value for name, value in vars(self).items() if name != "ended"}
-        return shown | {"ended": self.ended.is_set()}
+    def as_json(self, *, with_content: bool) -> dict[str, Any]:
+        content = () if with_content else ("body", "headers", "key")
+        shown = {name: value for name, value in vars(self).items() if name not in ("ended", "source", *content)}
+        return shown | vars(self.source) | {"ended": self.ended.is_set()}
 
 
 class WireServer:
@@ -45,6 +52,7 @@ class WireServer:
     def __init__(self, port: int = 0) -> None:
         self.port = port
         self.asked: list[Asked] = []
+        self._counts: Counter[tuple[str, ...]] = Counter()
         self._runner = web.AppRunner(self._app(), handler_cancellation=True, shutdown_timeout=0.1)
 
     def _app(self) -> web.Application:
@@ -94,8 +102,7 @@ class WireServer:
 
     async def _answer(self, http: web.Request, wire: Dialect) -> web.StreamResponse:
         asked = self._note(http, wire, json.loads(await http.read()))
-        number = sum(other.key == asked.key for other in self.requests(asked.model))
-        call = Call(http, wire, asked.body, number, asked.key)
+        call = Call(http, wire, asked.body, asked.number, asked.key, asked.source)
         behaviour = behaviours.find(call.name)
         if behaviour is None:
             asked.ended.set()
@@ -116,15 +123,28 @@ class WireServer:
     def _note(self, http: web.Request, wire: Dialect, body: dict[str, Any]) -> Asked:
         key = http.headers.get("Authorization", "").removeprefix("Bearer ") or http.headers.get("x-api-key", "")
         port = http.transport.get_extra_info("peername")[1] if http.transport else 0
-        asked = Asked(body.get("model", ""), wire.name, key, body, dict(http.headers), port)
+        model, (token, part) = body.get("model", ""), asked_for(body)
+        source = Source(token, part, model.partition("@")[2], self._count("source", model, token, part))
+        number = self._count("key", model, key)
+        asked = Asked(model, wire.name, key, body, dict(http.headers), port, number, source)
         self.asked.append(asked)
         return asked
 
+    def _count(self, *what: str) -> int:
+        self._counts[what] += 1
+        return self._counts[what]
+
     async def _show(self, http: web.Request) -> web.Response:
-        model = http.query.get("model")
-        shown = self.requests(model) if model else self.asked
-        return web.json_response([asked.as_json() for asked in shown])
+        model, token = http.query.get("model"), http.query.get("token")
+        with_content = http.query.get("content") == "yes"
+        shown = [
+            asked.as_json(with_content=with_content)
+            for asked in self.asked
+            if model in (None, asked.model) and token in (None, asked.source.token)
+        ]
+        return web.json_response(shown)
 
     async def _forget(self, _http: web.Request) -> web.Response:
         self.asked.clear()
+        self._counts.clear()
         return web.Response(status=204)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -19,6 +20,22 @@ async def paced(call: Call) -> AsyncIterator[bytes]:
         await asyncio.sleep(start + index * pause - time.monotonic())
         yield call.wire.text(piece)
     yield call.wire.finish("stop") + call.wire.usage() + call.wire.end()
+
+
+@streams(r"tell-\d+x\d+ms(-breaks-\d+)?")
+async def tell(call: Call) -> AsyncIterator[bytes]:
+    number, pause = answers.pace(call.name)
+    breaks = int(call.name.partition("-breaks-")[2] or 0)
+    start = time.monotonic()
+    pieces = call.source.pieces(number)
+    if call.source.request <= breaks:
+        pieces = pieces[: number // 2]
+    yield call.wire.start()
+    for index, piece in enumerate(pieces):
+        await asyncio.sleep(start + index * pause - time.monotonic())
+        yield call.wire.text(piece)
+    if len(pieces) == number:
+        yield call.wire.finish("stop") + call.wire.usage() + call.wire.end()
 
 
 @streams("echo")
@@ -40,6 +57,22 @@ async def reasoning(call: Call) -> AsyncIterator[bytes]:
     yield start
     for piece in ("First, ", "a thought 😀."):
         yield call.wire.reasoning(piece)
+    for frame in rest:
+        yield frame
+
+
+@streams("(says|thinks)(-slowly)?")
+async def says(call: Call) -> AsyncIterator[bytes]:
+    told = re.search(r"<<<(.*?)>>>", str(call.body["messages"][-1]["content"]), re.DOTALL)
+    text = told[1] if told else "Nothing."
+    pause = 0.1 if call.name.endswith("slowly") else 0
+    thinks = call.name.startswith("thinks")
+    start, *rest = whole(call, answers.answer_pieces(call.model) if thinks else [text])
+    yield start
+    if thinks:
+        for piece in re.findall(r"(?s).{1,40}", text):
+            await asyncio.sleep(pause)
+            yield call.wire.reasoning(piece)
     for frame in rest:
         yield frame
 

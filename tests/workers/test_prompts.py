@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.prompts import AUTHOR, Draft, candidate_turns, merged, synthesis_turns
+from tests.product import ROOT
+from workers.prompts import AUTHOR, DISAGREEMENTS, LEFT_OUT, Draft, candidate_turns, merged, synthesis_turns
 from workers.providers.base import Turn
 
 HISTORY = [Turn("user", "One?"), Turn("assistant", "1."), Turn("user", "Two?")]
@@ -50,6 +51,13 @@ def test_a_short_question_is_repeated_behind_the_drafts_and_a_long_one_is_not():
 def test_missing_models_are_named_with_their_reason():
     missing = {"Claude": "It declined to answer."}
     assert "Claude gave no draft: It declined to answer." in synthesis(missing=missing)[-1].content
+
+
+def test_the_page_knows_the_headings_that_the_master_is_asked_for():
+    page = (ROOT / "runs/static/runs/marks.js").read_text()
+    for heading in (DISAGREEMENTS, LEFT_OUT):
+        assert f"\n#### {heading}\n" in AUTHOR + "\n"
+        assert f'["{heading.lower()}", ' in page
 
 
 def test_drafts_are_called_data():

@@ -11,6 +11,7 @@ import redis
 from threads import live
 from threads.channel import group_name, wire
 from threads.connections import async_client
+from workers import pushing
 from workers.pushing import GrowingText
 
 
@@ -46,9 +47,16 @@ def text_of(thread_id=None):
     return GrowingText(thread_id or uuid4(), uuid4(), uuid4(), 1)
 
 
-async def test_the_first_piece_leaves_at_once_and_later_ones_gather(listen, settings):
+@pytest.fixture
+def gathering(monkeypatch):
+    """Pieces are gathered for as long as if a thousand texts were open."""
+    monkeypatch.setattr(pushing, "FLUSH_SECONDS_A_TEXT", 1)
+
+
+async def test_the_first_piece_leaves_at_once_and_later_ones_gather(listen, settings, gathering):
     settings.FLUSH_SECONDS = 0.2
     text = text_of()
+    text.begin()
     frames = await listen(text.thread_id)
     text.append("a")
     [first] = await frames(1)
@@ -71,6 +79,46 @@ async def test_offsets_count_utf16_units(listen, settings):
     assert {frame["attempt"] for frame in got} == {1}
 
 
+async def test_thoughts_leave_under_a_word_of_their_own_with_offsets_of_their_own(listen, settings):
+    settings.FLUSH_SECONDS = 0.01
+    text = text_of()
+    frames = await listen(text.thread_id)
+    text.think("😀")
+    [first] = await frames(1)
+    text.think("hm")
+    text.append("Yes.")
+    [[second, third]] = await frames(1)
+    words = [(frame["type"], frame["offset"], frame["text"]) for frame in (first, second, third)]
+    assert words == [
+        ("generation.reasoning", 0, "😀"),
+        ("generation.reasoning", 2, "hm"),
+        ("generation.delta", 0, "Yes."),
+    ]
+    assert (text.so_far(), text.thoughts_so_far()) == ("Yes.", "😀hm")
+    key = live.reasoning_key(text.generation_id, 1)
+    assert await asyncio.to_thread(live.read, {key: ""}) == {key: "😀hm"}
+
+
+async def test_thoughts_without_an_end_are_cut_and_this_is_said_once(listen, settings, monkeypatch):
+    settings.FLUSH_SECONDS = 0.01
+    monkeypatch.setattr(pushing, "REASONING_MAX_CHARS", 10)
+    text = text_of()
+    frames = await listen(text.thread_id)
+    got = []
+    for piece in ("12345", "67890", "more", "and more"):
+        text.think(piece)
+        await asyncio.sleep(0.03)
+    text.append("Yes.")
+    got = await frames(4)
+    assert [(frame["text"], frame.get("shortened")) for frame in got] == [
+        ("12345", False),
+        ("67890", False),
+        ("", True),
+        ("Yes.", None),
+    ]
+    assert (text.thoughts_so_far(), text.shortened) == ("1234567890", True)
+
+
 async def test_what_was_sent_can_be_read_by_a_late_comer(listen, settings):
     settings.FLUSH_SECONDS = 0.01
     text = text_of()
@@ -80,6 +128,47 @@ async def test_what_was_sent_can_be_read_by_a_late_comer(listen, settings):
         await frames(1)
     key = live.key(text.generation_id, 1)
     assert await asyncio.to_thread(live.read, {key: "one"}) == {key: "one 😀 two three"}
+
+
+async def test_a_text_that_grows_alone_is_hardly_gathered(listen, settings):
+    settings.FLUSH_SECONDS = 5
+    text = text_of()
+    text.begin()
+    frames = await listen(text.thread_id)
+    for piece in "abcd":
+        text.append(piece)
+        [frame] = await frames(1)
+        assert frame["text"] == piece
+
+
+async def test_texts_of_one_thread_leave_in_one_frame(listen, settings):
+    thread = uuid4()
+    texts = [text_of(thread) for _ in range(3)]
+    frames = await listen(thread)
+    for number, text in enumerate(texts):
+        text.append(f"text {number}")
+    [frame] = await frames(1)
+    assert [(each["generation"], each["text"]) for each in frame] == [
+        (text.generation_id, f"text {number}") for number, text in enumerate(texts)
+    ]
+
+
+async def until_it_will_be_forgotten(key):
+    async with asyncio.timeout(3):
+        while await async_client().ttl(key) < 0:  # noqa: ASYNC110 -- Redis tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_kept_for_late_comers_is_forgotten_some_day(listen, settings):
+    text = text_of()
+    text.begin()
+    text.append("a")
+    key = live.key(text.generation_id, 1)
+    await until_it_will_be_forgotten(key)
+    await async_client().persist(key)  # as if Redis had lost it and the next piece had made it anew
+    text.append("b")
+    text.finish()
+    await until_it_will_be_forgotten(key)
 
 
 async def test_texts_of_many_threads_leave_in_one_round_trip(listen, settings, monkeypatch):
@@ -129,5 +218,5 @@ def test_the_wire_form_is_that_of_the_layer():
     assert name == "polyphony__group__thread.t"
     assert msgpack.unpackb(message) == {
         "type": "thread.event",
-        "text": '{"type": "thread.updated", "thread": {"id": "t", "title": "x"}}',
+        "text": '{"type":"thread.updated","thread":{"id":"t","title":"x"}}',
     }

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from runs.actions import NO_THOUGHTS
+from tests.wire import WireServer, answer_text
 from workers import reading
 from workers.providers.base import (
     ErrorCode,
@@ -95,6 +97,40 @@ async def test_a_steady_stream_may_take_longer_than_either_silence(read):
 async def test_reasoning_counts_as_a_sign_of_life(read):
     _, _, reason = await read(*([Reasoning("hm"), 0.07] * 4), Text("so"), STOP)
     assert reason is FinishReason.STOP
+
+
+async def test_thoughts_are_kept_apart_from_the_answer_and_timed(read):
+    current, _, _ = await read(0.02, Reasoning("Hm, "), 0.06, Reasoning("so 😀"), 0.06, Text("Yes."), 0.06, STOP)
+    assert current.text.so_far() == "Yes."
+    thoughts = current.thoughts
+    assert (thoughts.text, thoughts.shortened) == ("Hm, so 😀", False)
+    assert thoughts.seconds == pytest.approx(0.12, abs=0.05)
+
+
+async def test_without_thoughts_there_is_no_time_of_them(read):
+    current, _, _ = await read(Text("Yes."), STOP)
+    assert current.thoughts == NO_THOUGHTS
+
+
+async def test_thoughts_that_led_to_no_answer_are_timed_to_the_end(read):
+    current, _, error = await read(Reasoning("Hm"), 0.06, STOP)
+    assert error.code is ErrorCode.PROTOCOL
+    assert current.thoughts.text == "Hm"
+    assert current.thoughts.seconds == pytest.approx(0.06, abs=0.04)
+
+
+@pytest.mark.parametrize("kind", ["openai", "compatible", "anthropic"])
+async def test_what_a_vendor_thinks_aloud_is_read_on_each_wire(kind):
+    async with WireServer() as wire:
+        url = wire.anthropic_url if kind == "anthropic" else wire.openai_url
+        request = Request(model="reasoning", turns=(Turn("user", "?"),), max_output_tokens=10)
+        text = GrowingText(uuid4(), uuid4(), uuid4(), 1)
+        current = reading.Reading(Reach(f"{kind} that thinks", kind, url, "sk-test"), request, text, 5.0)
+        await current.run()
+        for key in [key for key in reading._providers if key[1] == current.reach]:
+            await reading._providers.pop(key).aclose()
+    assert current.thoughts.text == "First, a thought 😀."
+    assert current.text.so_far() == answer_text("reasoning")
 
 
 async def test_usage_alone_is_no_sign_of_life(read):

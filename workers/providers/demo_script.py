@@ -19,6 +19,11 @@ them now writes a draft of its own, side by side with the others. You can read a
 loses nothing. Once all drafts stand, the model that you chose as the master reads them and writes one final answer \
 below.
 
+| What | Real here | Scripted |
+|:-----|:---------:|:--------:|
+| streaming, recovery, the final call | yes | |
+| every word about {topic} | | yes |
+
 With real models you would now see several honest attempts at {topic}, with their agreements and their quarrels. For \
 that, set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, list servers of your own in `COMPATIBLE_PROVIDERS`, or run \
 `make local-model` for a small real model without a key. Then start Polyphony again."""
@@ -30,6 +35,12 @@ know nothing about it. What I do know is what just happened:
 1. You asked once. {nth} reached all the chosen models at the same time.
 2. Everybody drafts. Each model streams its own answer next to the others, at its own pace.
 3. The master decides. It reads the finished drafts and writes the final answer below them.
+
+The arithmetic of it, for $n$ models that need $t_1, \\dots, t_n$ seconds and a master that needs $t_m$:
+
+$$
+T = \\max_{{i \\le n}} t_i + t_m \\quad \\text{{instead of}} \\quad \\sum_{{i=1}}^{{n}} t_i + t_m
+$$
 
 Would you like somebody who really knows about {topic}? Invite real models:
 
@@ -48,7 +59,12 @@ That is the whole idea. {nth} was sent to every chosen model at once. My colleag
 its own; whoever is slow holds up nobody's text. When the last draft is done, the master merges the best of them into \
 the answer below. If one model fails, the others carry on without it.
 
-To get real answers about {topic}:
+```python
+drafts = await gather(*(ask(model, prompt) for model in models))  # all at once
+answer = await ask(master, prompt, drafts)
+```
+
+To get **real** answers about {topic}:
 
 - a key: `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`
 - a server of yours: `COMPATIBLE_PROVIDERS`
@@ -58,18 +74,41 @@ Restart afterwards, choose your models, ask again."""
 
 _SYNTHESIS = """\
 This final answer belongs to the scripted demo: no AI wrote it. {name} plays the master here and was given \
-{drafts} about {topic}, exactly as a real master would be.
+{drafts} about {topic}, exactly as a real master would be. Marks such as [A] and [B] say which draft a sentence rests \
+on: press one.
 
-What a real master does at this point. It looks for what the drafts agree on, decides who is right where they \
+## What a real master does
+
+It looks for what the drafts agree on, decides who is right where they \
 contradict each other, keeps what only one of them saw, and adds what all of them missed. Then it writes one answer of \
 its own, in this place.
 
-What you can try now. Compare this text with the drafts above. Choose another master, or reload \
-the page in mid-answer: nothing is lost.
+## What you can try now
 
-How to get real answers. Set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, list your own servers in \
-`COMPATIBLE_PROVIDERS`, or run `make local-model` for a small real model without a key. Start Polyphony again, and ask \
-about {topic} once more."""
+- [x] Ask
+- [ ] Compare this text with the drafts above
+- [ ] Choose another master, or reload the page in mid-answer: nothing is lost
+
+## How to get real answers
+
+Set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, list your own servers in \
+`COMPATIBLE_PROVIDERS`, or run `make local-model` for a small real model without a key.
+
+#### Where the drafts disagree
+
+- On how to tell it: [A] and [B] give the same facts in another order.
+
+#### What was left out
+
+- Anything about {topic}: no script knows it."""
+
+_THINKING = {
+    "allegro": """\
+The question is about {topic}. Nothing in a script knows about that, so what would help instead? Saying plainly that \
+these words were written beforehand. Then the three steps, since a new user has just seen the first of them. A list \
+reads faster than a paragraph; and one formula, to show that formulas are drawn. Keep it short."""
+}
+"""What a demo model thinks aloud before it speaks."""
 
 _VOICES = {"andante": _ANDANTE, "allegro": _ALLEGRO, "presto": _PRESTO}
 
@@ -97,7 +136,15 @@ class _Asked:
 def script(model: str, turns: Sequence[Turn]) -> str:
     """What this demo model says to these turns: always the same to the same."""
     asked = _asked(turns)
-    text = _SYNTHESIS if asked.drafts else _voice(model)
+    return _said(_SYNTHESIS if asked.drafts else _voice(model), model, asked)
+
+
+def thoughts(model: str, turns: Sequence[Turn]) -> str:
+    """What it thinks aloud before it says so; most models think in silence."""
+    return _said(_THINKING.get(model, ""), model, _asked(turns))
+
+
+def _said(text: str, model: str, asked: _Asked) -> str:
     return text.format(
         name=model.replace("-", " ").title(),
         topic=_topic(asked.question),

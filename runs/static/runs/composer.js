@@ -1,9 +1,25 @@
-/** The composer: sends once, keeps what was typed when it could not be sent, and turns into Stop while a run is active. */
+import { newKey, post, sentenceOf } from "../threads/sending.js";
+import { fill } from "../threads/texts.js";
+
+/** Whether this key sends what is typed, as the person has set it; never in the middle of a character. */
+export function sends(event, sendKey) {
+  if (event.key !== "Enter" || event.shiftKey || event.altKey || event.isComposing || event.keyCode === 229) return false;
+  if (event.ctrlKey || event.metaKey) return true;
+  return sendKey === "enter" && !matchMedia("(pointer: coarse)").matches;
+}
+
+/**
+ * The composer: sends once, keeps what was typed when it could not be sent, also over a reload, and turns into Stop while
+ * a run is active.
+ */
 export class Composer {
   #sending = false;
   #keyOf = null; // what was sent with the key that stands in the form
 
-  /** `page`: `say` sentences, `sent(html)` when a turn came back. */
+  /**
+   * `page`: `say` sentences, `sent(html)` when a turn came back, `changed()` when something was typed, the `draft` that is
+   * kept, and the `picker` whose choice is kept with it.
+   */
   constructor(form, page) {
     this.form = form;
     this.page = page;
@@ -11,19 +27,22 @@ export class Composer {
     this.sentence = form.querySelector("[data-sentence]");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      if (event.submitter?.matches("[data-council-verb]")) return;
       if (event.submitter?.matches("[data-stop]")) this.stop();
       else this.send();
     });
     this.prompt.addEventListener("keydown", (event) => {
-      const composing = event.isComposing || event.keyCode === 229;
-      if (event.key !== "Enter" || event.shiftKey || event.altKey || composing || matchMedia("(pointer: coarse)").matches) return;
+      if (!sends(event, form.dataset.sendKey)) return;
       event.preventDefault();
       this.send();
     });
     this.prompt.addEventListener("input", () => {
       this.#grow();
-      this.complain("");
+      this.complain(this.#tooLong());
+      this.keep();
+      this.page.changed();
     });
+    this.#restore();
     this.#grow();
   }
 
@@ -39,9 +58,9 @@ export class Composer {
     this.#sending = true;
     this.form.setAttribute("aria-busy", "true");
     try {
-      const response = await this.#post(this.form.action, this.#fields());
+      const response = await post(this.form.action, this.#fields());
       if (response.ok) await this.#accepted(response);
-      else this.complain(await sentenceOf(response, this.page.say));
+      else this.complain(sentenceOf(response, await response.text(), this.page.say));
     } catch {
       this.complain(this.page.say.offline);
     } finally {
@@ -54,16 +73,18 @@ export class Composer {
     const { activeRun, stopAddress } = this.form.dataset;
     if (!activeRun) return;
     const address = stopAddress.replace("00000000-0000-0000-0000-000000000000", activeRun);
-    await this.quietly(address, new URLSearchParams({ csrfmiddlewaretoken: this.form.elements.csrfmiddlewaretoken.value }));
+    await this.quietly(address, {});
   }
 
-  /** Send something whose effect comes over the socket; only a refusal is worth a word. */
+  /** Send something whose effect comes over the socket; only a refusal is worth a word. Returns whether it was taken. */
   async quietly(address, fields) {
     try {
-      const response = await this.#post(address, fields);
-      if (!response.ok) this.complain(await sentenceOf(response, this.page.say));
+      const response = await post(address, fields);
+      if (!response.ok) this.complain(sentenceOf(response, await response.text(), this.page.say));
+      return response.ok;
     } catch {
       this.complain(this.page.say.offline);
+      return false;
     }
   }
 
@@ -73,18 +94,47 @@ export class Composer {
     this.prompt.toggleAttribute("aria-invalid", Boolean(sentence));
   }
 
+  /** Keep what would be lost in a reload: the prompt, whom it is for, and the key under which it may have been stored. */
+  keep() {
+    const { draft, picker } = this.page;
+    const prompt = this.prompt.value;
+    const key = this.#keyOf === null ? undefined : this.form.elements.idempotency_key.value;
+    if (prompt.trim()) draft.write({ prompt, choice: picker.choice, key, keyOf: this.#keyOf });
+    else draft.clear();
+  }
+
+  #restore() {
+    const { prompt, choice, key, keyOf } = this.page.draft.read();
+    if (!prompt || this.prompt.value) return;
+    this.prompt.value = prompt;
+    if (choice && !new URLSearchParams(location.search).has("council")) this.page.picker.choice = choice;
+    if (!key) return;
+    this.form.elements.idempotency_key.value = key;
+    this.#keyOf = keyOf;
+  }
+
+  #tooLong() {
+    const limit = Number(this.prompt.dataset.maxChars);
+    const { value } = this.prompt;
+    if (value.length <= limit) return "";
+    const length = [...value].length; // as the server counts
+    return length > limit ? fill(this.page.say.tooLong, { length, limit }) : "";
+  }
+
   /** The same question keeps its key, so that it is stored once however often it is sent; another one needs another. */
   #fields() {
     const fields = new URLSearchParams(new FormData(this.form));
-    fields.delete("idempotency_key");
+    for (const name of ["idempotency_key", "council_name", "csrfmiddlewaretoken"]) fields.delete(name);
     const question = fields.toString();
     if (this.#keyOf !== null && this.#keyOf !== question) this.#newKey();
     this.#keyOf = question;
+    this.keep();
     fields.set("idempotency_key", this.form.elements.idempotency_key.value);
     return fields;
   }
 
   async #accepted(response) {
+    this.page.draft.clear();
     const where = response.headers.get("Location");
     if (where) {
       location.assign(where);
@@ -98,17 +148,8 @@ export class Composer {
     this.complain("");
   }
 
-  #post(address, fields) {
-    // A sign-in in another tab gave this browser a new token; the one in the page is then too old.
-    const name = `${this.form.dataset.csrfCookie}=`;
-    const cookie = document.cookie.split("; ").find((each) => each.startsWith(name));
-    if (cookie) fields.set("csrfmiddlewaretoken", cookie.slice(name.length));
-    return fetch(address, { method: "POST", body: fields, redirect: "manual", headers: { "X-Requested-With": "fetch" } });
-  }
-
   #newKey() {
-    const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID is missing on plain http
-    this.form.elements.idempotency_key.value = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.form.elements.idempotency_key.value = newKey();
   }
 
   #grow() {
@@ -116,10 +157,4 @@ export class Composer {
     this.prompt.style.height = "auto";
     this.prompt.style.height = `${this.prompt.scrollHeight}px`;
   }
-}
-
-async function sentenceOf(response, say) {
-  if (response.type === "opaqueredirect") return say.signedOut;
-  if (response.headers.get("Content-Type")?.startsWith("text/plain")) return response.text();
-  return { 400: say.tooLarge, 413: say.tooLarge, 403: say.stale, 404: say.gone }[response.status] ?? say.broken;
 }

@@ -1,13 +1,14 @@
 /**
  * The socket of a thread: it comes back by itself, and it notices when nothing comes any more.
  *
- * `hooks`: `frame(frame)`, `state(word)` with "open" | "lost" | "signed-out" | "gone", `active()` the id of the run that
- * is being answered, or "". `parts` replaces what a test wants to hold in its own hands.
+ * `hooks`: `frame(frame)`, `state(word)` with "open" | "lost" | "late" | "signed-out" | "gone", `live()` the ids of the
+ * runs of which something is to come. `parts` replaces what a test wants to hold in its own hands.
  */
 const SIGNED_OUT = 4401;
 const GONE = 4404;
 export const ASK_EVERY = 500;
 export const SILENCE = 5000;
+const ANSWER = 4000; // a server that is there has answered by then
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 15_000;
 const QUIET = 2000; // a connection that is back by then is not worth a word
@@ -15,10 +16,12 @@ const QUIET = 2000; // a connection that is back by then is not worth a word
 export class ThreadSocket {
   #socket = null;
   #tries = 0;
-  #timers = { retry: 0, lost: 0 };
+  #timers = { retry: 0, word: 0 };
   #asked = new Map(); // run -> { at, timer }
   #lastFrame = 0;
   #askedInSilence = false;
+  #live = true; // whether the server hears the thread; while it does not, the questions in silence bring the news
+  #word = ""; // what was last said of the connection, or is about to be
   #over = false;
 
   constructor(address, hooks, parts = {}) {
@@ -36,7 +39,8 @@ export class ThreadSocket {
     this.forget(this.#timers.retry);
     const socket = (this.#socket = this.make(this.address));
     this.#lastFrame = this.now();
-    socket.onmessage = (event) => socket === this.#socket && this.#take(JSON.parse(event.data));
+    this.#live = true;
+    socket.onmessage = (event) => socket === this.#socket && this.#takeAll(JSON.parse(event.data));
     socket.onclose = (event) => socket === this.#socket && this.#closed(event.code);
   }
 
@@ -46,8 +50,17 @@ export class ThreadSocket {
       this.#tries = 0;
       this.connect();
     } else {
-      this.watch();
+      this.check();
     }
+  }
+
+  /** Whether it still hears the server, which nobody can tell of a socket that slept: ask, and give it up if it is mute. */
+  check() {
+    const socket = this.#socket;
+    const since = this.#lastFrame;
+    if (!socket || socket.readyState !== 1 || this.now() - since < ASK_EVERY) return;
+    this.ask();
+    this.after(ANSWER, () => socket === this.#socket && this.#lastFrame === since && this.#abandon());
   }
 
   /** Ask for a run as it stands, or for all of the thread: at most once in 500 ms each. */
@@ -60,15 +73,15 @@ export class ThreadSocket {
     else asked.timer = this.after(wait, () => this.#ask(run, asked));
   }
 
-  /** Called now and then: while a run is active, 5 s without a frame are worth a question, 5 more a new connection. */
+  /** Called now and then: while something is to come, 5 s without a frame are worth a question, 5 more a new connection. */
   watch() {
-    const run = this.hooks.active();
-    if (!run || !this.#socket) return;
+    const runs = this.hooks.live();
+    if (!runs.length || !this.#socket) return;
     const silence = this.now() - this.#lastFrame;
     if (silence >= 2 * SILENCE) this.#abandon();
     else if (silence >= SILENCE && !this.#askedInSilence) {
       this.#askedInSilence = true;
-      this.ask(run);
+      for (const run of runs) this.ask(run);
     }
   }
 
@@ -78,16 +91,36 @@ export class ThreadSocket {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(run ? { type: "snapshot", run } : { type: "snapshot" }));
   }
 
+  /** A message is one frame, or a list of what was said at the same time. */
+  #takeAll(said) {
+    for (const frame of Array.isArray(said) ? said : [said]) this.#take(frame);
+  }
+
   #take(frame) {
     this.#lastFrame = this.now();
     this.#askedInSilence = false;
-    if (frame.type === "snapshot") {
-      this.#tries = 0;
-      this.forget(this.#timers.lost);
-      this.#timers.lost = 0;
-      this.hooks.state("open");
-    }
+    if (frame.type === "snapshot") this.#tries = 0;
+    if (frame.type === "thread.live") this.#live = frame.live;
+    if (frame.type === "snapshot" || frame.type === "thread.live") this.#settle();
     this.hooks.frame(frame);
+  }
+
+  #settle() {
+    if (!this.#live) {
+      this.#worry("late");
+      return;
+    }
+    this.forget(this.#timers.word);
+    this.#word = "open";
+    this.hooks.state("open");
+  }
+
+  /** Say it when it lasts. */
+  #worry(word) {
+    if (this.#word === word) return;
+    this.#word = word;
+    this.forget(this.#timers.word);
+    this.#timers.word = this.after(QUIET, () => this.hooks.state(word));
   }
 
   #abandon() {
@@ -101,11 +134,11 @@ export class ThreadSocket {
     this.#askedInSilence = false;
     if (code === SIGNED_OUT || code === GONE) {
       this.#over = true;
-      this.forget(this.#timers.lost);
+      this.forget(this.#timers.word);
       this.hooks.state(code === GONE ? "gone" : "signed-out");
       return;
     }
-    this.#timers.lost ||= this.after(QUIET, () => this.hooks.state("lost"));
+    this.#worry("lost");
     const wait = Math.min(FIRST_WAIT * 2 ** this.#tries, LONGEST_WAIT) * (0.5 + this.random() / 2);
     this.#tries += 1;
     this.#timers.retry = this.after(wait, () => this.connect());

@@ -5,7 +5,7 @@
  * overlaps is dropped; what is ahead is held until a snapshot has filled the gap. Once an attempt has ended, its text is
  * whole and its late deltas are dropped. Offsets count UTF-16 code units, as `length` does.
  *
- * `sink` shows the text: `append(piece)`, `reset(text)`, `read()`.
+ * `sink` shows the text: `append(piece)`, `reset(text)`, `read()`, and `format(block)` where it is to be formatted.
  */
 const HELD_MAX = 1000;
 
@@ -27,11 +27,13 @@ export class LiveText {
       return true;
     }
     const fresh = text.slice(this.length - offset);
-    if (fresh) {
-      this.sink.append(fresh);
-      this.length += fresh.length;
-    }
+    if (fresh) this.#grow(fresh);
     return false;
+  }
+
+  /** Take a formatted block; returns whether one before it is missing. */
+  block({ attempt, start, end, html }) {
+    return attempt === this.attempt && this.sink.format({ start, end, html });
   }
 
   /** An attempt begins, from an empty text; one that is known already goes on. */
@@ -58,13 +60,19 @@ export class LiveText {
     const mine = attempt === this.attempt ? this.sink.read() : "";
     // A text in mid-stream may be read from a checkpoint that is older than the deltas that are here already.
     const older = !ended && mine.length > text.length && mine.startsWith(text);
+    const grown = attempt === this.attempt && text.startsWith(mine);
     this.attempt = attempt;
     this.ended = ended;
     this.held = [];
-    if (!older && mine !== text) this.#show(text);
+    if (!older && mine !== text) grown ? this.#grow(text.slice(mine.length)) : this.#show(text);
     let ahead = false;
     for (const delta of held.sort((a, b) => a.offset - b.offset)) ahead = this.delta(delta) || ahead;
     return ahead;
+  }
+
+  #grow(piece) {
+    this.sink.append(piece);
+    this.length += piece.length;
   }
 
   #show(text) {

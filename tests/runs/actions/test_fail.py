@@ -34,7 +34,7 @@ def test_an_error_that_passes_queues_the_next_attempt(ada: Any) -> None:
 
 @pytest.mark.parametrize(("failures", "longest"), [(0, 1.0), (1, 2.0), (2, 4.0), (5, 4.0)])
 def test_each_failure_doubles_the_longest_wait(ada: Any, settings: Any, failures: int, longest: float) -> None:
-    settings.ATTEMPTS_MAX = 20
+    settings.ATTEMPTS_MAX, settings.ACTIVE_RUNS_PER_USER_MAX = 20, 100
     waits = []
     for _ in range(12):
         candidate = candidates(answering(ada, ("swift:one",)))[0]

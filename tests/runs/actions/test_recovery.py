@@ -87,11 +87,19 @@ def test_due_leaves_the_first_task_of_a_candidate_time_to_arrive(ada: Any) -> No
     assert actions.due() == []
 
 
-def test_due_leaves_runs_alone_that_are_over(ada: Any) -> None:
+def test_due_leaves_runs_alone_that_were_stopped_or_not_taken_up(ada: Any) -> None:
     run = answering(ada)
     change(candidates(run)[0], next_retry_at=Now() - AGO)
-    change(run, status="failed")
-    assert actions.due() == []
+    for status in ("cancelled", "queued"):
+        change(run, status=status)
+        assert actions.due() == []
+
+
+def test_due_gives_a_straggler_whose_run_has_its_answer_already(ada: Any) -> None:
+    run = answering(ada)
+    change(candidates(run)[0], next_retry_at=Now() - AGO)
+    change(run, status="completed")
+    assert [generation.pk for generation in actions.due()] == [candidates(run)[0].pk]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -117,14 +125,38 @@ def test_fail_overdue_ends_what_is_active_past_the_deadline(ada: Any) -> None:
     assert (fresh(run).status, fresh(run).outcome) == ("completed", "single")
 
 
-def test_fail_overdue_ends_a_run_that_no_worker_ever_took_up(ada: Any) -> None:
+def test_fail_unserved_ends_a_run_that_no_worker_took_up_in_time(ada: Any, settings: Any) -> None:
     run = started(ada)
-    change(run, deadline_at=Now() - AGO)
-    actions.fail_overdue()
+    assert actions.fail_unserved() == 0
+    for candidate in candidates(run):
+        change(candidate, queued_at=Now() - AGO)
+    change(run, queued_at=Now() - AGO)
+    settings.QUEUE_TIMEOUT = 59
+    assert actions.fail_unserved() == 4
     run = fresh(run)
     assert (run.status, run.error_code) == ("failed", "overloaded")
+    assert "59 seconds" in run.error_message
     assert [row.status for row in candidates(run)] == ["failed"] * 3
-    assert actions.fail_overdue() == 0
+    assert actions.fail_unserved() == 0
+
+
+def test_fail_unserved_ends_the_candidates_that_found_no_worker_and_leaves_the_others(ada: Any, settings: Any) -> None:
+    run = answering(ada)
+    first, second, third = candidates(run)
+    claimed(first)
+    change(second, queued_at=Now() - AGO)
+    change(third, queued_at=Now() - AGO, waiting_for="swift")
+    settings.QUEUE_TIMEOUT = 59
+    assert actions.fail_unserved() == 1
+    assert [row.status for row in candidates(run)] == ["streaming", "failed", "queued"]
+    assert fresh(run).status == "answering"
+
+
+def test_fail_unserved_leaves_alone_what_was_begun_once(ada: Any, settings: Any) -> None:
+    settings.QUEUE_TIMEOUT = 0.001
+    run = answering(ada, THREE[:1])
+    actions.release(claimed(candidates(run)[0]))
+    assert actions.fail_unserved() == 0
 
 
 def test_fail_overdue_ends_a_synthesis_too(ada: Any) -> None:
@@ -139,11 +171,11 @@ def test_fail_overdue_ends_a_synthesis_too(ada: Any) -> None:
 def test_overdue_kickoffs_are_queued_runs_that_waited_too_long(ada: Any) -> None:
     run, other = started(ada), started(ada)
     assert actions.overdue_kickoffs() == []
-    change(run, created_at=Now() - AGO)
+    change(run, queued_at=Now() - AGO)
     assert actions.overdue_kickoffs() == [run.pk]
     actions.take_up(run.pk)
     assert actions.overdue_kickoffs() == []
-    change(other, created_at=Now() - AGO, deadline_at=Now() - timedelta(seconds=1))
+    change(other, queued_at=Now() - AGO, deadline_at=Now() - timedelta(seconds=1))
     assert actions.overdue_kickoffs() == [], "fail_overdue has it"
 
 

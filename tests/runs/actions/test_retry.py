@@ -110,3 +110,15 @@ def test_a_run_behind_which_the_conversation_went_on_is_not_begun_again(ada: Any
     with pytest.raises(actions.Superseded):
         actions.retry(run.pk)
     assert fresh(run).status == "failed"
+
+
+def test_what_is_asked_anew_says_no_more_how_it_ended_before(ada: Any) -> None:
+    """While it waits and streams again, an old reason would stand on its card and in the list of who is missing."""
+    run = answering(ada)
+    first, second, _third = candidates(run)
+    complete(first, "I will not.", "refusal")
+    break_down(second)
+    for each in (first, second):
+        assert actions.retry_generation(each.pk)
+        each.refresh_from_db()
+        assert (each.status, each.finish_reason, each.error_code, each.error_message) == ("queued", "", "", "")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from runs import actions
-from runs.actions.runs import letter
+from runs.actions.joining import letter
 from runs.events import RunFailed, RunSynthesizing
 from runs.models import Generation, MultiModelRun
 from tests.racing import race
@@ -205,11 +205,11 @@ def test_of_joins_of_one_draft_at_the_same_moment_one_final_answer_stands(ada: A
 
 def test_a_late_word_of_a_failed_synthesis_does_not_end_the_run_that_began_again(ada: Any, monkeypatch: Any) -> None:
     """The sweeper read the failed synthesis, a person tried again, and only then the sweeper wrote."""
-    from runs.actions import runs
+    from runs.actions import joining
 
     run = synthesizing(ada)
     break_down(synthesis(run))
-    end = runs.fail_run
+    end = joining.fail_run
 
     def late(*about: Any) -> bool:
         monkeypatch.undo()
@@ -217,6 +217,6 @@ def test_a_late_word_of_a_failed_synthesis_does_not_end_the_run_that_began_again
         assert actions.retry(run.pk)
         return end(*about)
 
-    monkeypatch.setattr(runs, "fail_run", late)
+    monkeypatch.setattr(joining, "fail_run", late)
     actions.settle(run.pk)
     assert fresh(run).status == "queued"

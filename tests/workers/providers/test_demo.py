@@ -4,7 +4,7 @@ import pytest
 
 from tests.workers.providers.conftest import request, said
 from workers.providers import open_provider
-from workers.providers.base import Finish, FinishReason, Reach, StreamEvent, Text, Turn, Usage
+from workers.providers.base import Finish, FinishReason, Reach, Reasoning, StreamEvent, Text, Turn, Usage
 
 VOICES = ("andante", "allegro", "presto")
 QUESTION = Turn("user", "How does a bicycle stay upright?")
@@ -28,6 +28,16 @@ async def test_it_says_text_then_usage_then_finish() -> None:
     assert finish == Finish(FinishReason.STOP)
 
 
+async def test_one_voice_thinks_aloud_before_it_speaks() -> None:
+    events = await play("allegro", QUESTION)
+    kinds = [type(event) for event in events]
+    thoughts = [event.text for event in events if isinstance(event, Reasoning)]
+    assert kinds.index(Text) == len(thoughts) > 20
+    assert "“bicycle”" in "".join(thoughts)
+    assert isinstance(events[-2], Usage)
+    assert (events[-2].tokens_out, events[-2].tokens_reasoning) == (len(events) - 2, len(thoughts))
+
+
 @pytest.mark.parametrize("model", [*VOICES, "another-one"])
 @pytest.mark.parametrize("turns", [(QUESTION,), (QUESTION, Turn("assistant", "…"), Turn("user", "Why?"))])
 async def test_it_says_at_once_that_no_ai_speaks_and_how_to_get_one(model: str, turns: tuple[Turn, ...]) -> None:
@@ -37,7 +47,7 @@ async def test_it_says_at_once_that_no_ai_speaks_and_how_to_get_one(model: str, 
     assert "no ai" in start or "without any ai" in start or "not an ai" in start
     for word in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "COMPATIBLE_PROVIDERS", "make local-model"):
         assert f"`{word}`" in text
-    assert 80 <= len(text.split()) <= 160
+    assert 80 <= len(text.split()) <= 200
 
 
 async def test_it_takes_up_the_words_of_the_question() -> None:
@@ -69,7 +79,10 @@ async def test_given_drafts_it_plays_the_master(tag: str) -> None:
     assert "“bicycles”" in text
     assert "zeppelins" not in text
     assert "scripted demo" in text[:140]
-    assert 80 <= len(text.split()) <= 160
+    assert "[A]" in text
+    assert "#### Where the drafts disagree\n" in text
+    assert "#### What was left out\n" in text
+    assert 80 <= len(text.split()) <= 200
 
 
 @pytest.mark.parametrize("content", ["", "?", "{name} {0} %s", "\0\ud83d", "日本語のテキスト", "a" * 5000])

@@ -1,0 +1,223 @@
+"""The claim: how a worker is given one attempt at a generation, and what its claim is worth later."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Now
+
+from runs.actions import gates
+from runs.actions.telling import tell_generation, tell_on_commit
+from runs.events import GenerationRestarted, GenerationStarted, GenerationWaiting
+from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
+from threads.events import Event
+
+BATCH = 100
+"""How many texts are saved in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to write one attempt at a generation until its lease ends or somebody else is given it."""
+
+    generation: Generation
+    owner: UUID
+
+    def rows(self) -> "QuerySet[Generation]":
+        """The generation's row as long as this claim holds, else no row."""
+        return Generation.objects.filter(
+            pk=self.generation.pk, lease_owner=self.owner, status=GenerationStatus.STREAMING
+        )
+
+
+class Hold(Enum):
+    """What a claim is worth now."""
+
+    KEPT = "kept"
+    STOPPED = "stopped"
+    """Somebody asked to stop the generation or its run."""
+    LOST = "lost"
+    """Somebody else has the generation, or it is gone: write nothing more."""
+
+
+class _MustWait(Exception):
+    """Undoes a claim that its provider's gate does not let through."""
+
+    def __init__(self, wait: timedelta) -> None:
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Thoughts:
+    """What a model thinks aloud before its answer. It is shown to people, and never part of a draft."""
+
+    text: str = ""
+    shortened: bool = False
+    """There was more than is kept."""
+    seconds: float | None = None
+    """How long it thought; ``None`` while it still does."""
+
+    def fields(self) -> dict[str, Any]:
+        """As the row has them."""
+        return {
+            "reasoning": self.text,
+            "reasoning_shortened": self.shortened,
+            "reasoning_seconds": self.seconds,
+        }
+
+
+NO_THOUGHTS = Thoughts()
+EMPTY: Mapping[Claim, Thoughts] = MappingProxyType({})
+
+
+def claim(generation_id: UUID) -> Claim | None:
+    """Take a queued generation for a new attempt; ``None`` when there is nothing to do.
+
+    Also ``None`` when its provider takes no more requests now: then it stands in the line before that provider, until
+    a request that ends there or the sweeper wakes it.
+    """
+    try:
+        with transaction.atomic():
+            return _claim(generation_id)
+    except _MustWait as must:
+        _join_line(generation_id, must.wait)
+        return None
+
+
+def store_prompt(held: Claim, turns: list[dict[str, str]]) -> Hold:
+    """Keep exactly what is about to be sent to the model."""
+    return _hold(held, held.rows().update(sent_prompt=turns))
+
+
+def checkpoint(held: Claim, text: str, thoughts: Thoughts | None = None) -> Hold:
+    """Save what has come so far, thoughts only where there are new ones, and renew the lease."""
+    wanted = held.rows().filter(
+        cancel_requested_at=None, run__in=MultiModelRun.objects.filter(cancel_requested_at=None)
+    )
+    news = thoughts.fields() if thoughts else {}
+    return _hold(held, wanted.update(text=text, lease_expires_at=_lease_end(), **news))
+
+
+def checkpoint_all(texts: Mapping[Claim, str], thoughts: Mapping[Claim, Thoughts] = EMPTY) -> dict[Claim, Hold]:
+    """:func:`checkpoint` of many claims in a few queries; says what each is worth now.
+
+    It never waits for a row: one that somebody else writes to at this moment is left for the next time.
+    """
+    saved = {held.owner for batch in _batches(texts) for held in _save(batch, thoughts)}
+    return {held: Hold.KEPT if held.owner in saved else _look(held) for held in texts}
+
+
+def _save(texts: dict[Claim, str], thoughts: Mapping[Claim, Thoughts]) -> list[Claim]:
+    """Save what those claims brought that hold and that nobody writes to at this moment; returns these."""
+    with transaction.atomic():
+        rows = Generation.objects.filter(
+            pk__in=[held.generation.pk for held in texts],
+            status=GenerationStatus.STREAMING,
+            cancel_requested_at=None,
+            run__cancel_requested_at=None,
+        )
+        owners = dict(rows.select_for_update(of=("self",), skip_locked=True).values_list("pk", "lease_owner"))
+        kept = [held for held in texts if owners.get(held.generation.pk) == held.owner]
+        if kept:
+            whose = (When(pk=held.generation.pk, then=Value(texts[held])) for held in kept)
+            Generation.objects.filter(pk__in=[held.generation.pk for held in kept]).update(
+                text=Case(*whose, output_field=TextField()), lease_expires_at=_lease_end()
+            )
+        for held in kept:
+            if held in thoughts:
+                held.rows().update(**thoughts[held].fields())
+    return kept
+
+
+def _batches(texts: Mapping[Claim, str]) -> Iterator[dict[Claim, str]]:
+    items = iter(texts.items())
+    while batch := dict(islice(items, BATCH)):
+        yield batch
+
+
+def _claim(generation_id: UUID) -> Claim | None:
+    owner = uuid4()
+    # The conditions on the row itself stay outside of any join: PostgreSQL checks only those again after a wait.
+    queued = Generation.objects.filter(pk=generation_id, status=GenerationStatus.QUEUED, cancel_requested_at=None)
+    changed = queued.filter(_run_wants_it()).update(
+        status=GenerationStatus.STREAMING,
+        lease_owner=owner,
+        lease_expires_at=_lease_end(),
+        queued_at=None,
+        next_retry_at=None,
+        waiting_for="",
+        attempt=F("attempt") + 1,
+        text="",
+        **NO_THOUGHTS.fields(),
+        error_code="",
+        error_message="",
+        started_at=Now(),
+        first_token_at=None,
+        ended_at=None,
+    )
+    if not changed:
+        return None
+    generation = Generation.objects.select_related("run__prompt", "run__thread", "thread").get(pk=generation_id)
+    if wait := gates.wait(generation):
+        raise _MustWait(wait)
+    _tell_begun(generation)
+    return Claim(generation, owner)
+
+
+def _join_line(generation_id: UUID, wait: timedelta) -> None:
+    """Let a generation wait for its provider, and say so once."""
+    with transaction.atomic():
+        generation = Generation.objects.select_related("run").defer("sent_prompt").filter(pk=generation_id).first()
+        if generation is None:
+            return
+        queued = Generation.objects.filter(pk=generation_id, status=GenerationStatus.QUEUED)
+        provider = gates.provider_of(generation)
+        new = queued.exclude(waiting_for=provider).update(waiting_for=provider)
+        queued.update(next_retry_at=Now() + wait)
+        if new:
+            tell_generation(generation, GenerationWaiting)
+
+
+def _look(held: Claim) -> Hold:
+    wishes = held.rows().values_list("cancel_requested_at", "run__cancel_requested_at").first()
+    if wishes is None:
+        return Hold.LOST
+    return Hold.STOPPED if any(wishes) else Hold.KEPT
+
+
+def _hold(held: Claim, changed: int) -> Hold:
+    if changed:
+        return Hold.KEPT
+    return Hold.STOPPED if held.rows().exists() else Hold.LOST
+
+
+def _lease_end() -> Any:
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def _run_wants_it() -> Q:
+    """Candidates are wanted from the start on, also late ones; a synthesis while its run is synthesizing.
+
+    A further version of the final answer is wanted once its run has one; until it is whole it is not the current one.
+    """
+    runs = MultiModelRun.objects.filter(cancel_requested_at=None, deadline_at__gt=Now())
+    synthesis = Generation.Kind.SYNTHESIS
+    return (
+        Q(kind=Generation.Kind.CANDIDATE, run__in=runs.exclude(status=RunStatus.QUEUED))
+        | Q(kind=synthesis, current=True, run__in=runs.filter(status=RunStatus.SYNTHESIZING))
+        | Q(kind=synthesis, current=False, run__in=runs.filter(status=RunStatus.COMPLETED))
+    )
+
+
+def _tell_begun(generation: Generation) -> None:
+    word: Callable[..., Event] = GenerationStarted if generation.attempt == 1 else GenerationRestarted
+    about = {"run": str(generation.run_id), "generation": str(generation.pk), "attempt": generation.attempt}
+    tell_on_commit(generation.run.thread_id, lambda: word(**about))
