@@ -37,7 +37,11 @@ class Watched:
     asked: float
     ended: float = 0.0
     texts: dict[str, str] = field(default_factory=dict)
-    """Of each generation, what the frames said."""
+    """Of each generation, what a page would show."""
+    missed: set[str] = field(default_factory=set)
+    """Generations of which pieces were missed, until a snapshot comes."""
+    snapshots: int = 0
+    """How often one had to be asked for."""
     came: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     """Of each generation, when which text came."""
     synthesis: str = ""
@@ -48,8 +52,28 @@ class Watched:
     """Of each generation, what the database holds."""
 
     def take(self, generation: str, text: str, now: float) -> None:
-        """A piece of text came."""
-        self.came.setdefault(generation, []).append((now, text))
+        """More of a text came."""
+        if text:
+            self.texts[generation] = self.texts.get(generation, "") + text
+            self.came.setdefault(generation, []).append((now, text))
+
+    def piece(self, generation: str, offset: int, text: str, now: float) -> bool:
+        """A piece came; returns whether one before it was missed, so that a snapshot must be asked for."""
+        have = len(self.texts.get(generation, ""))
+        if offset > have:
+            new = generation not in self.missed
+            self.missed.add(generation)
+            self.snapshots += new
+            return new
+        self.take(generation, text[have - offset :], now)
+        return False
+
+    def whole(self, generation: str, text: str | None, now: float) -> None:
+        """All of a text so far came: what of it is new is new now, and what contradicts it is kept, to be counted."""
+        have = self.texts.get(generation, "")
+        if text and text.startswith(have):
+            self.missed.discard(generation)
+            self.take(generation, text[len(have) :], now)
 
     def added(self) -> Iterable[float]:
         """Seconds from each piece's leaving the vendor to its coming here."""
@@ -74,7 +98,7 @@ class Watched:
 
     def diverged(self) -> bool:
         """Whether what came is not what is stored."""
-        return any("".join(text for _, text in self.came[each]) != text for each, text in self.stored.items())
+        return any(self.texts.get(each) != text for each, text in self.stored.items())
 
 
 @dataclass(frozen=True)

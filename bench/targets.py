@@ -174,18 +174,27 @@ class Polyphony(Target):
             assert response.status == 202, await response.text()
 
     async def _watch(self, socket: aiohttp.ClientWebSocketResponse, watched: Watched) -> None:
+        """See what a page sees: deltas, a snapshot where some were missed, and whole texts at the end."""
         async for message in socket:
             now = time.monotonic()
             said = json.loads(message.data)
             watched.frames += 1
             watched.size += len(message.data)
             for frame in said if isinstance(said, list) else [said]:
-                if frame["type"] == "generation.delta":
-                    watched.take(frame["generation"], frame["text"], now)
-                elif frame["type"] in OVER:
-                    watched.ended = now
-                    assert frame["type"] == "run.completed", frame
-                    return
+                match frame["type"]:
+                    case "generation.delta":
+                        if watched.piece(frame["generation"], frame["offset"], frame["text"], now):
+                            await socket.send_str('{"type":"snapshot"}')
+                    case "generation.completed":
+                        watched.whole(frame["generation"]["id"], frame["generation"]["text"], now)
+                    case "snapshot":
+                        for run in frame["runs"]:
+                            for generation in run["generations"]:
+                                watched.whole(generation["id"], generation["text"], now)
+                    case over if over in OVER:
+                        watched.ended = now
+                        assert over == "run.completed", frame
+                        return
         raise AssertionError(f"the socket was closed: {socket.close_code}")
 
     def _environment(self, folder: Path, vendor: str, server: PostgreSQL | None) -> dict[str, str]:

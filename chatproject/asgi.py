@@ -16,6 +16,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 http = get_asgi_application()
 
 # The consumers use models, so their urls can only be imported once Django is set up.
+from chatproject import memory  # noqa: E402
 from runs.urls import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
@@ -26,3 +27,5 @@ application = ProtocolTypeRouter(
         ),
     }
 )
+
+memory.settle()

@@ -85,7 +85,7 @@ def pytest_unconfigure() -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """SQLite in a file, as the product has it: Django's usual test database in memory cannot serve several threads."""
     database: dict[str, Any] = settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
+    if database["ENGINE"].endswith("sqlite"):
         database.setdefault("TEST", {})["NAME"] = str(_folder / "tests.sqlite3")
 
 

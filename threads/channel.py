@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 import redis
 from channels.layers import get_channel_layer
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisPubSubLoopLayer
-from redis.asyncio.client import Pipeline
 
 from threads.connections import ASYNC_OPTIONS, LOST, REDIS, sync_client
 from threads.events import Event
+from threads.replies import Command
 from threads.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -139,9 +139,9 @@ def close(thread_id: UUID | str) -> None:
     _publish(thread_id, *layer.wire(group_name(thread_id), {"type": "thread.gone"}))
 
 
-def publish(pipeline: Pipeline, thread_id: UUID | str, *events: Event) -> None:
-    """Add one frame with these events to a pipeline that the caller sends."""
-    pipeline.publish(*wire(thread_id, *events))
+def publish(thread_id: UUID | str, *events: Event) -> Command:
+    """Sends one frame with these events."""
+    return "PUBLISH", *wire(thread_id, *events)
 
 
 def _publish(thread_id: UUID | str, name: str, message: bytes) -> None:

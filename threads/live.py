@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
-from redis.asyncio.client import Pipeline
-
 from threads.connections import LOST, REDIS, sync_client
+from threads.replies import Command
 
 KEEP = timedelta(hours=1)
 """Long enough for any generation; the text itself is in the database by then."""
@@ -27,14 +26,14 @@ def reasoning_key(text_id: UUID | str, attempt: int) -> str:
     return f"{key(text_id, attempt)}:reasoning"
 
 
-def append(pipeline: Pipeline, name: str, offset: int, text: bytes) -> None:
-    """Write a piece at its offset in bytes, as part of a pipeline that the caller sends."""
-    pipeline.setrange(name, offset, text)
+def append(name: str, offset: int, text: bytes) -> Command:
+    """Writes a piece at its offset in bytes."""
+    return "SETRANGE", name, offset, text
 
 
-def keep(pipeline: Pipeline, name: str) -> None:
-    """Let a text be forgotten :data:`KEEP` from now. A Redis that lost it has no such end for what comes after."""
-    pipeline.expire(name, KEEP)
+def keep(name: str) -> Command:
+    """Lets a text be forgotten :data:`KEEP` from now. A Redis that lost it has no such end for what comes after."""
+    return "EXPIRE", name, int(KEEP.total_seconds())
 
 
 def read(stored: dict[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from channels_redis.pubsub import RedisPubSubLoopLayer, RedisSingleShardConnecti
 from redis.asyncio.connection import AbstractConnection
 
 from threads.connections import cancelled
+from threads.replies import Replies
 
 logger = logging.getLogger(__name__)
 
@@ -121,18 +122,20 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
 
     async def _hear(self, connection: AbstractConnection) -> None:
         """Hand on what comes. From a server that is frozen, or behind a cut cable, nothing comes and nothing fails."""
-        asked = False
+        replies, asked = Replies(connection), False
         while not cancelled():
-            # A connection that this task closed would be opened again by the one that asks.
-            said = await connection.read_response(timeout=SILENCE, disconnect_on_error=False, push_request=True)
-            if said is not None:
-                asked = False
-                self._take(said)
-            elif asked:
-                raise redis.TimeoutError("The server has stopped answering")
-            else:
+            try:
+                async with asyncio.timeout(SILENCE):
+                    said = await replies.some()
+            except TimeoutError:
+                if asked:
+                    raise redis.TimeoutError("The server has stopped answering") from None
                 asked = True
                 await connection.send_command("PING", check_health=False)
+            else:
+                asked = False
+                for each in said:
+                    self._take(each)
 
     def _take(self, said: Any) -> None:
         if not isinstance(said, list):  # the answer to PING

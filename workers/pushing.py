@@ -7,7 +7,6 @@ from uuid import UUID
 
 import redis
 from django.conf import settings
-from redis.asyncio.client import Pipeline
 
 from runs.events import GenerationBlock, GenerationDelta, GenerationReasoning
 from threads import channel, live
@@ -15,6 +14,7 @@ from threads.breaker import NotTried
 from threads.connections import REDIS, async_client, cancelled
 from threads.events import Event
 from threads.formatting import Block, Splitter
+from threads.replies import Batches, Command
 from workers.formatting import formatter
 
 logger = logging.getLogger(__name__)
@@ -42,15 +42,15 @@ class _Stream:
         """The whole text; safe from any thread, since pieces are only ever added."""
         return "".join(self.pieces.copy())
 
-    def flush_into(self, pipeline: Pipeline, *, last: bool) -> tuple[int, str]:
-        """Put what was not sent yet into a pipeline for late readers; its offset and the text itself."""
+    def flush_into(self, commands: list[Command], *, last: bool) -> tuple[int, str]:
+        """Add what keeps for late readers what was not sent yet; returns its offset and the text itself."""
         text = "".join(self.waiting)
         self.waiting.clear()
         encoded = text.encode()
-        live.append(pipeline, self._key, self._sent_bytes, encoded)
+        commands.append(live.append(self._key, self._sent_bytes, encoded))
         now = time.monotonic()
         if now >= self._keep_again or last:
-            live.keep(pipeline, self._key)
+            commands.append(live.keep(self._key))
             self._keep_again = now + KEEP_EVERY
         offset = self._sent_units
         self._sent_bytes += len(encoded)
@@ -76,10 +76,11 @@ class GrowingText:
         self._finished = False
         self._splitter = Splitter()
         self._blocks: list[GenerationBlock] = []
+        self._pusher: Pusher | None = None
 
     def begin(self) -> None:
         """Pieces are about to come; called in the loop, and :meth:`finish` once they are over."""
-        _pusher().open += 1
+        self._sender().open += 1
 
     def append(self, piece: str) -> None:
         """Add what came; the next flush sends it."""
@@ -87,7 +88,7 @@ class GrowingText:
         self._answer.waiting.append(piece)
         self.length += len(piece)
         self._format(self._splitter.feed(piece))
-        _pusher().wake(self)
+        self._sender().wake(self)
 
     def think(self, piece: str) -> None:
         """Add a thought, as long as there is room; what does not fit is neither kept nor sent."""
@@ -98,13 +99,13 @@ class GrowingText:
         self._thoughts.pieces.append(piece[:room])
         self._thoughts.waiting.append(piece[:room])
         self._thoughts_length += len(piece)
-        _pusher().wake(self)
+        self._sender().wake(self)
 
     def finish(self) -> None:
         """No more comes: what is left is a block too."""
         self._finished = True
         self._format(self._splitter.finish())
-        _pusher().open -= 1
+        self._sender().open -= 1
 
     def so_far(self) -> str:
         """The whole text, from any thread."""
@@ -114,16 +115,21 @@ class GrowingText:
         """What the model thought aloud, from any thread."""
         return self._thoughts.so_far()
 
-    def flush_into(self, pipeline: Pipeline) -> list[Event]:
-        """Put what was not sent yet into a pipeline, for late readers; returns what open sockets are to be told."""
+    def flush_into(self, commands: list[Command]) -> list[Event]:
+        """Add what keeps for late readers what was not sent yet; returns what open sockets are to be told."""
         events: list[Event] = []
         if self._thoughts.waiting:
-            events.append(self._flush_thoughts(pipeline))
+            events.append(self._flush_thoughts(commands))
         if self._answer.waiting:
-            events.append(self._flush_text(pipeline))
+            events.append(self._flush_text(commands))
         events += self._blocks
         self._blocks.clear()
         return events
+
+    def _sender(self) -> "Pusher":
+        if self._pusher is None:
+            self._pusher = _pusher()
+        return self._pusher
 
     def _format(self, blocks: list[Block]) -> None:
         for block in blocks:
@@ -140,16 +146,16 @@ class GrowingText:
                 html=html,
             )
         )
-        _pusher().wake(self)
+        self._sender().wake(self)
 
-    def _flush_text(self, pipeline: Pipeline) -> GenerationDelta:
-        offset, text = self._answer.flush_into(pipeline, last=self._finished)
+    def _flush_text(self, commands: list[Command]) -> GenerationDelta:
+        offset, text = self._answer.flush_into(commands, last=self._finished)
         return GenerationDelta(
             run=self.run_id, generation=self.generation_id, attempt=self.attempt, offset=offset, text=text
         )
 
-    def _flush_thoughts(self, pipeline: Pipeline) -> GenerationReasoning:
-        offset, text = self._thoughts.flush_into(pipeline, last=self._finished)
+    def _flush_thoughts(self, commands: list[Command]) -> GenerationReasoning:
+        offset, text = self._thoughts.flush_into(commands, last=self._finished)
         return GenerationReasoning(
             run=self.run_id,
             generation=self.generation_id,
@@ -174,6 +180,7 @@ class Pusher:
         self._changed: dict[GrowingText, None] = {}
         self._awake = asyncio.Event()
         self._trouble = ""
+        self._batches = Batches(async_client())
         self._task = asyncio.create_task(self._run())
 
     def wake(self, text: GrowingText) -> None:
@@ -194,15 +201,13 @@ class Pusher:
     async def _flush(self) -> None:
         texts, self._changed = list(self._changed), {}
         try:
-            pipeline = async_client().pipeline(transaction=False)
+            commands: list[Command] = []
             frames: dict[UUID, list[Event]] = {}
             for text in texts:
-                frames.setdefault(text.thread_id, []).extend(text.flush_into(pipeline))
-            for thread_id, events in frames.items():
-                if events:
-                    channel.publish(pipeline, thread_id, *events)
+                frames.setdefault(text.thread_id, []).extend(text.flush_into(commands))
+            commands += [channel.publish(thread_id, *events) for thread_id, events in frames.items() if events]
             with REDIS.trying():
-                await pipeline.execute()
+                await self._batches.send(commands)
         except (redis.ConnectionError, redis.TimeoutError, NotTried):
             pass  # the breaker has said it
         except Exception as error:  # noqa: BLE001

@@ -22,6 +22,8 @@ from workers.providers.base import (
 )
 from workers.pushing import GrowingText
 
+_SLACK = 0.1
+"""By how much of itself a silence may be found out later than it is over."""
 _providers: dict[tuple[asyncio.AbstractEventLoop, Reach], Provider] = {}
 
 
@@ -56,6 +58,8 @@ class Reading:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         end = begun + self.total_timeout
+        silence, longest = settings.IDLE_TIMEOUT, settings.OUTPUT_MAX_CHARS
+        set_again = begun
         self.text.begin()
         try:
             async with asyncio.timeout_at(min(end, begun + settings.FIRST_TOKEN_TIMEOUT)) as clock:
@@ -66,11 +70,16 @@ class Reading:
                         if isinstance(event, Usage):
                             self.usage = event
                             continue
-                        clock.reschedule(min(end, loop.time() + settings.IDLE_TIMEOUT))
-                        if isinstance(event, Text) and self._add(event, loop.time() - begun):
-                            return FinishReason.LENGTH
-                        if isinstance(event, Reasoning):
-                            self._think(event, loop.time() - begun)
+                        now = loop.time()
+                        if now >= set_again:  # not for each piece: to set a clock costs as much as to read one
+                            set_again = now + silence * _SLACK
+                            clock.reschedule(min(end, set_again + silence))
+                        if isinstance(event, Text):
+                            self._add(event, now - begun)
+                            if self.text.length >= longest:
+                                return FinishReason.LENGTH
+                        elif isinstance(event, Reasoning):
+                            self._think(event, now - begun)
         except TimeoutError:
             raise (self._too_slow() if loop.time() >= end else self._silent()) from None
         finally:
@@ -78,13 +87,11 @@ class Reading:
             self.text.finish()
         raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} broke off before the end of its answer.")
 
-    def _add(self, event: Text, after: float) -> bool:
-        """Take a piece of text; returns whether the answer has reached its longest."""
+    def _add(self, event: Text, after: float) -> None:
         if self.first_text_after is None:
             self.first_text_after = after
             self._answer_begins(after)
         self.text.append(event.text)
-        return self.text.length >= settings.OUTPUT_MAX_CHARS
 
     def _think(self, event: Reasoning, after: float) -> None:
         if self.first_thought_after is None:

@@ -94,7 +94,8 @@ def claim(generation_id: UUID) -> Claim | None:
 
 def store_prompt(held: Claim, turns: list[dict[str, str]]) -> Hold:
     """Keep exactly what is about to be sent to the model."""
-    return _hold(held, held.rows().update(sent_prompt=turns))
+    with transaction.atomic():
+        return _hold(held, held.rows().update(sent_prompt=turns))
 
 
 def checkpoint(held: Claim, text: str, thoughts: Thoughts | None = None) -> Hold:

@@ -23,7 +23,7 @@ def complete_run(generation: Generation, text: str) -> bool:
     Returns whether it did; a run that is over already stays as it is, and the caller's transaction is rolled back.
     """
     run = generation.run
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         changed = MultiModelRun.objects.filter(pk=run.pk, status=RunStatus.SYNTHESIZING).update(
             status=RunStatus.COMPLETED, ended_at=Now()
         )

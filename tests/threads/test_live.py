@@ -6,6 +6,7 @@ import redis
 
 from threads import live
 from threads.connections import async_client, sync_client
+from threads.replies import Batches
 
 pytestmark = pytest.mark.usefixtures("redis_flushed")
 NAME = live.key("generation", 1)
@@ -13,11 +14,8 @@ NAME = live.key("generation", 1)
 
 async def write(*pieces: tuple[int, str]) -> None:
     client = async_client()
-    async with client.pipeline(transaction=False) as pipeline:
-        for offset, text in pieces:
-            live.append(pipeline, NAME, offset, text.encode())
-        live.keep(pipeline, NAME)
-        await pipeline.execute()
+    commands = [live.append(NAME, offset, text.encode()) for offset, text in pieces]
+    await Batches(client).send([*commands, live.keep(NAME)])
     await client.aclose()
 
 
@@ -49,9 +47,7 @@ async def test_a_hole_behind_what_the_database_has_ends_the_text_there() -> None
 
 async def test_a_character_that_is_cut_at_the_end_is_left_out() -> None:
     client = async_client()
-    async with client.pipeline(transaction=False) as pipeline:
-        live.append(pipeline, NAME, 0, "ab🌳".encode()[:-1])
-        await pipeline.execute()
+    await Batches(client).send([live.append(NAME, 0, "ab🌳".encode()[:-1])])
     await client.aclose()
     assert live.read({NAME: ""}) == {NAME: "ab"}
 

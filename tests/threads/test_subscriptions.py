@@ -1,75 +1,40 @@
 """The connection of the sockets at a Valkey of its own, which is killed, frozen and thawed."""
 
 import asyncio
-import os
-import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
-from tests.servers import valkey
+from tests.servers import Valkey
 from threads import subscriptions
 from threads.channel import ThreadLayer
 
 LOST, RESYNC = {"type": "thread.lost"}, {"type": "thread.resync"}
 
 
-class Server:
-    """A Valkey that can be stopped at any moment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"unix://{folder / 'valkey.sock'}"
-        self._running: Any = None
-
-    def start(self) -> None:
-        self._running = valkey(self.folder)
-        self._running.__enter__()
-        with self.client() as client:
-            self.pid = int(client.info("server")["process_id"])
-
-    def stop(self) -> None:
-        if self._running:
-            os.kill(self.pid, signal.SIGCONT)
-            os.kill(self.pid, signal.SIGKILL)
-            self._running.__exit__(None, None, None)
-            self._running = None
-
-    def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url)
-
-    def say(self, layer: ThreadLayer, group: str, word: str) -> None:
-        with self.client() as client:
-            client.publish(*layer.wire(group, {"type": word}))
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valkey]:
     monkeypatch.setattr(subscriptions, "SILENCE", 0.2)
     monkeypatch.setattr(subscriptions, "JOIN_PATIENCE", 0.2)
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="subs-") as folder:
-        server = Server(Path(folder))
+        server = Valkey(Path(folder))
         server.start()
         yield server
         server.stop()
 
 
+def say(server: Valkey, layer: ThreadLayer, group: str, word: str) -> None:
+    with server.client() as client:
+        client.publish(*layer.wire(group, {"type": word}))
+
+
 @asynccontextmanager
-async def layer_at(server: Server) -> AsyncIterator[ThreadLayer]:
+async def layer_at(server: Valkey) -> AsyncIterator[ThreadLayer]:
     layer = ThreadLayer([server.url])
     try:
         yield layer
@@ -94,15 +59,15 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_group_is_heard_as_soon_as_it_is_joined(server: Server) -> None:
+async def test_a_group_is_heard_as_soon_as_it_is_joined(server: Valkey) -> None:
     async with layer_at(server) as layer:
         name = await join(layer, "g")
         assert layer.hears("g")
-        server.say(layer, "g", "one")
+        say(server, layer, "g", "one")
         assert await hear(layer, name) == {"type": "one"}
 
 
-async def test_nothing_is_heard_of_a_group_that_everybody_left(server: Server) -> None:
+async def test_nothing_is_heard_of_a_group_that_everybody_left(server: Valkey) -> None:
     async with layer_at(server) as layer:
         name = await join(layer, "g")
         await layer.group_discard("g", name)
@@ -111,30 +76,30 @@ async def test_nothing_is_heard_of_a_group_that_everybody_left(server: Server) -
         assert not layer.hears("g")
 
 
-async def test_whoever_leaves_and_comes_back_at_once_is_heard(server: Server) -> None:
+async def test_whoever_leaves_and_comes_back_at_once_is_heard(server: Valkey) -> None:
     async with layer_at(server) as layer:
         for _ in range(20):
             name = await join(layer, "g")
             await layer.group_discard("g", name)
             again = await join(layer, "g")
             assert layer.hears("g")
-            server.say(layer, "g", "one")
+            say(server, layer, "g", "one")
             assert await hear(layer, again) == {"type": "one"}
             await layer.group_discard("g", again)
 
 
-async def kill_connection(server: Server, layer: ThreadLayer) -> None:
+async def kill_connection(server: Valkey, layer: ThreadLayer) -> None:
     with server.client() as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
-async def restart(server: Server, layer: ThreadLayer) -> None:
+async def restart(server: Valkey, layer: ThreadLayer) -> None:
     server.stop()
     await until(lambda: not layer.hears("g"))
     server.start()
 
 
-async def freeze(server: Server, layer: ThreadLayer) -> None:
+async def freeze(server: Valkey, layer: ThreadLayer) -> None:
     with server.frozen():
         await until(lambda: not layer.hears("g"))
         await asyncio.sleep(0.5)  # and tries to connect again, in vain
@@ -142,7 +107,7 @@ async def freeze(server: Server, layer: ThreadLayer) -> None:
 
 @pytest.mark.parametrize("break_it", [kill_connection, restart, freeze])
 async def test_whatever_broke_each_socket_is_told_and_hears_again(
-    server: Server, break_it: Callable[[Server, ThreadLayer], Any], caplog: pytest.LogCaptureFixture
+    server: Valkey, break_it: Callable[[Valkey, ThreadLayer], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with layer_at(server) as layer:
         sockets = [(group, await join(layer, group)) for group in ("g", "g", "h")]
@@ -150,12 +115,12 @@ async def test_whatever_broke_each_socket_is_told_and_hears_again(
         for _group, name in sockets:
             assert [await hear(layer, name), await hear(layer, name)] == [LOST, RESYNC]
         for group, name in sockets[1:]:
-            server.say(layer, group, "after")
+            say(server, layer, group, "after")
             assert await hear(layer, name) == {"type": "after"}
     assert len(caplog.records) == 2, caplog.text
 
 
-async def test_a_socket_that_joins_a_frozen_server_soon_goes_on_and_is_told_when_it_hears(server: Server) -> None:
+async def test_a_socket_that_joins_a_frozen_server_soon_goes_on_and_is_told_when_it_hears(server: Valkey) -> None:
     async with layer_at(server) as layer:
         await join(layer, "g")
         with server.frozen():
@@ -167,7 +132,7 @@ async def test_a_socket_that_joins_a_frozen_server_soon_goes_on_and_is_told_when
         assert layer.hears("h")
 
 
-async def test_many_sockets_that_join_a_frozen_server_do_not_wait_for_each_other(server: Server) -> None:
+async def test_many_sockets_that_join_a_frozen_server_do_not_wait_for_each_other(server: Valkey) -> None:
     async with layer_at(server) as layer:
         with server.frozen():
             begun = time.monotonic()
@@ -177,26 +142,26 @@ async def test_many_sockets_that_join_a_frozen_server_do_not_wait_for_each_other
             assert await hear(layer, name) == RESYNC
 
 
-async def test_a_server_that_comes_later_is_heard_when_it_comes(server: Server) -> None:
+async def test_a_server_that_comes_later_is_heard_when_it_comes(server: Valkey) -> None:
     server.stop()
     async with layer_at(server) as layer:
         name = await join(layer, "g")
         assert not layer.hears("g")
         server.start()
         assert await hear(layer, name) == RESYNC
-        server.say(layer, "g", "one")
+        say(server, layer, "g", "one")
         assert await hear(layer, name) == {"type": "one"}
 
 
-async def test_silence_of_a_server_that_answers_is_no_trouble(server: Server) -> None:
+async def test_silence_of_a_server_that_answers_is_no_trouble(server: Valkey) -> None:
     async with layer_at(server) as layer:
         name = await join(layer, "g")
         await asyncio.sleep(1)
-        server.say(layer, "g", "one")
+        say(server, layer, "g", "one")
         assert await hear(layer, name) == {"type": "one"}
 
 
-async def test_sockets_that_come_and_go_while_the_connection_is_killed_all_hear_in_the_end(server: Server) -> None:
+async def test_sockets_that_come_and_go_while_the_connection_is_killed_all_hear_in_the_end(server: Valkey) -> None:
     async with layer_at(server) as layer:
         done = asyncio.Event()
 
@@ -217,7 +182,7 @@ async def test_sockets_that_come_and_go_while_the_connection_is_killed_all_hear_
         await killing
         await until(lambda: all(layer.hears(group) for group, _ in kept))
         for group, name in kept:
-            server.say(layer, group, "after")
+            say(server, layer, group, "after")
             async with asyncio.timeout(5):
                 while await layer.receive(name) != {"type": "after"}:
                     pass

@@ -11,6 +11,7 @@ import redis
 from threads import live
 from threads.channel import group_name, wire
 from threads.connections import async_client
+from threads.replies import Batches
 from workers import pushing
 from workers.pushing import GrowingText
 
@@ -175,31 +176,23 @@ async def test_texts_of_many_threads_leave_in_one_round_trip(listen, settings, m
     settings.FLUSH_SECONDS = 0.05
     texts = [text_of() for _ in range(20)]
     frames = [await listen(text.thread_id) for text in texts]
-    pipelines = []
-    client = async_client()
-    make = client.pipeline
-    monkeypatch.setattr(client, "pipeline", lambda **how: pipelines.append(1) or make(**how))
+    batches = []
+    send = Batches.send
+    monkeypatch.setattr(Batches, "send", lambda self, commands: batches.append(len(commands)) or send(self, commands))
     for text in texts:
         text.append("x")
     for one in frames:
         await one(1)
-    assert len(pipelines) == 1
+    assert batches == [3 * len(texts)]  # the piece, how long it is kept, and the frame
 
 
 async def test_with_redis_away_the_text_still_grows(settings, monkeypatch):
     settings.FLUSH_SECONDS = 0.01
 
-    def refuse(**how):
-        pipeline = make(**how)
-        pipeline.execute = fail
-        return pipeline
-
-    async def fail():
+    async def fail(_self, _commands):
         raise redis.ConnectionError
 
-    client = async_client()
-    make = client.pipeline
-    monkeypatch.setattr(client, "pipeline", refuse)
+    monkeypatch.setattr(Batches, "send", fail)
     text = text_of()
     text.append("a")
     await asyncio.sleep(0.03)

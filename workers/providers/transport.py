@@ -13,9 +13,6 @@ from workers.providers.failures import failure
 MAX_CONNECTIONS = 1000
 """Streams at once per provider and process. A number must be given: without one aiohttp stops at 100, in silence."""
 
-READ_TIMEOUT = 300.0
-"""Seconds without a byte. The caller's clocks are much shorter; this one only ends what nobody waits for any more."""
-
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 """What a transport may raise. The SDKs wrap most of it while they connect, and nothing while a body is read."""
 
@@ -32,8 +29,10 @@ def new_client(transport: type[httpx2.AsyncClient]) -> httpx2.AsyncClient:
 
 
 def timeout(connect: float) -> httpx2.Timeout:
-    """The limits of one request."""
-    return httpx2.Timeout(READ_TIMEOUT, connect=connect)
+    """The limits of one request. How long to read is the caller's to say: a clock of the transport's own for each chunk
+    costs as much as the reading of it.
+    """
+    return httpx2.Timeout(None, connect=connect)
 
 
 def is_address(url: str) -> bool:

@@ -190,14 +190,6 @@ async def test_nonsense_about_waiting_is_ignored(asking: Asking, model: str) -> 
     assert failure.retry_after is None
 
 
-async def test_silence_ends_at_the_read_timeout(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "READ_TIMEOUT", 0.1)
-    for model in ("silent", "silent-mid", "slow-headers"):
-        failure = await asking.failure(model)
-        assert failure.code == ErrorCode.TIMEOUT, model
-        _is_for_people(failure)
-
-
 @pytest.mark.parametrize("model", ["silent-mid", "ok-200x20ms"])
 async def test_closing_the_stream_closes_the_connection(asking: Asking, model: str) -> None:
     async with aclosing(asking.provider.stream(request(model))) as events:  # type: ignore[type-var]

@@ -1,0 +1,83 @@
+"""Write transactions of one process take turns, and a turn ends however its transaction does."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection, transaction
+
+from chatproject.sqlite import base
+from tests.racing import race
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="about SQLite"),
+]
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits_for_long() -> Iterator[None]:
+    """Whoever has to wait for what never ends fails soon."""
+    options = connection.settings_dict["OPTIONS"]
+    before, options["timeout"] = options["timeout"], 2
+    connection.close()
+    yield
+    options["timeout"] = before
+    connection.close()
+
+
+def line() -> threading.Lock:
+    return base._lines[str(connection.settings_dict["NAME"])]
+
+
+def save(name: str) -> User:
+    with transaction.atomic():
+        return User.objects.create(username=name)
+
+
+def somebody_else_can_write() -> None:
+    (made,) = race(lambda: save("next"))
+    assert isinstance(made, User), made
+
+
+def test_many_that_write_at_once_all_do() -> None:
+    made = race(*(lambda number=number: [save(f"{number}-{each}") for each in range(20)] for number in range(16)))
+    assert all(isinstance(each, list) for each in made), made
+    assert User.objects.count() == 320
+
+
+def test_while_one_writes_the_others_stand_in_a_line_before_sqlite() -> None:
+    with transaction.atomic():
+        assert line().locked()
+    assert not line().locked()
+
+
+def test_a_turn_ends_with_a_rollback() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        save("ada")
+        raise ZeroDivisionError
+    somebody_else_can_write()
+    assert not User.objects.filter(username="ada").exists()
+
+
+def test_a_turn_ends_with_its_connection() -> None:
+    with transaction.atomic():
+        connection.close()
+        assert not line().locked()
+    somebody_else_can_write()
+
+
+def test_who_cannot_begin_holds_nobody_up() -> None:
+    """Another process writes for longer than anybody waits."""
+    other = connection.get_new_connection(connection.get_connection_params())
+    connection.settings_dict["OPTIONS"]["timeout"] = 0.1
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"):
+            save("ada")
+        assert not line().locked()
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    somebody_else_can_write()
