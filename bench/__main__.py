@@ -27,9 +27,6 @@ from tests.chromium import CHROMIUM
 from tests.product import free_port
 from tests.servers import PostgreSQL
 
-SPREAD = 0.5
-"""Seconds within which all people of a round ask."""
-
 
 async def measure(target: Target, vendor: str, users: int, rounds: int, order: Order) -> Row:
     """A row of the table."""
@@ -55,7 +52,7 @@ async def measure(target: Target, vendor: str, users: int, rounds: int, order: O
 
 async def _one(target: Target, user: int, users: int, order: Order) -> Watched:
     if users > 1:
-        await asyncio.sleep(random.uniform(0, SPREAD))
+        await asyncio.sleep(random.uniform(0, order.spread))
     return await target.run(user, order)
 
 

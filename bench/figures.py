@@ -18,6 +18,8 @@ class Order:
     first: float = 0.25
     """Seconds until the first piece."""
     models: int = 3
+    spread: float = 0.5
+    """Seconds within which all people of a round ask."""
 
     @property
     def model(self) -> str:
@@ -26,8 +28,8 @@ class Order:
 
     @property
     def ideal(self) -> float:
-        """Seconds that the models themselves take: the drafts side by side, then the synthesis."""
-        return 2 * (self.first + (self.pieces - 1) * self.gap)
+        """Seconds that the models themselves take: the drafts side by side, then the synthesis of several."""
+        return (2 if self.models > 1 else 1) * (self.first + (self.pieces - 1) * self.gap)
 
 
 @dataclass

@@ -129,7 +129,7 @@ else:
         **_database.get("OPTIONS", {}),
         "pool": {
             "min_size": 1,
-            "max_size": env.number("DATABASE_POOL", 16, high=1000),
+            "max_size": env.number("DATABASE_POOL", 8, high=1000),
             "timeout": 5,
             "reconnect_timeout": GIVE_UP,
             "reconnect_failed": try_again,
@@ -174,7 +174,7 @@ CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
     "retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2}
 }
 CELERY_TIMEZONE = "UTC"
-# For whoever runs `celery beat`; without it the sweeper of the Procfile and each worker look by themselves.
+# For whoever runs `celery beat`; without it each worker, and seldom each web process, looks by itself.
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "polyphony.sweep", "schedule": env.seconds("SWEEP_SECONDS", 5)}}
 
 # --- Models ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
+from random import uniform
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 from uuid import UUID
 
@@ -39,7 +40,7 @@ TRY_AGAIN = 1013
 PATIENCE = 10.0
 """Seconds until a socket that takes no frame is let go. What waits for it meanwhile is bounded (``FrameQueue``)."""
 CHECK_EVERY = 30.0
-"""Seconds after which a frame is relayed only if the person is still signed in and the thread still theirs."""
+"""Seconds at most after which a frame is relayed only if the person is still signed in and the thread still theirs."""
 READERS = ThreadPoolExecutor(4, thread_name_prefix="socket-reader")
 """Where sockets read the database: side by side, and with fewer connections than a pool has, which pages need too."""
 
@@ -200,7 +201,8 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             await self.refuse(SIGN_IN, "Sign in, then connect again.")
         except Thread.DoesNotExist:
             await self.refuse(NO_THREAD, "There is no such thread. Open another one.")
-        self._checked_at = time.monotonic()
+        # Sockets that opened in one moment, as after a deploy, are not all looked at again in one moment.
+        self._checked_at = time.monotonic() - uniform(0, CHECK_EVERY / 5)  # noqa: S311 (not a secret)
         return found
 
     def _snapshot(self, run_id: UUID | None) -> str:

@@ -14,7 +14,7 @@ from threads.branches import Branches
 from threads.models import Message, Thread
 from threads.snapshot import message_view, thread_view
 
-TURNS = 30
+TURNS = 20
 """How many runs a snapshot, and a page, holds at the most: the newest ones. Of 100 a page would take seconds."""
 RECENT = 3
 """How many runs that have ended a brief snapshot tells in full: more do not end while a socket connects anew."""

@@ -1,10 +1,9 @@
-"""The sweep, again and again: in a process of its own and, so that nothing hangs on that one, in every worker."""
+"""The sweep, again and again: in every worker, seldom in every web process, and wherever ``manage.py sweep`` runs."""
 
 import logging
 import random
 import threading
 
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from kombu.exceptions import KombuError
 
@@ -14,16 +13,17 @@ logger = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Sweeps every ``SWEEP_SECONDS``, sooner or later by a random part, so that several do not keep step."""
+    """Sweeps at an even pace, sooner or later by a random part, so that several do not keep step."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._stopped = threading.Event()
 
     def sweep_until_stopped(self) -> None:
         """Return after :meth:`stop`; nothing else ends it."""
         while not self._stopped.is_set():
             self._sweep()
-            self._stopped.wait(settings.SWEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 (not a secret)
+            self._stopped.wait(self._seconds * random.uniform(0.8, 1.2))  # noqa: S311 (not a secret)
 
     def stop(self) -> None:
         """Let the present sweep be the last one."""

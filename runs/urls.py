@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from runs import api, councils_api, councils_views, sharing, views
+from runs import api, councils_api, councils_views, estimates_api, sharing, views
 from runs.consumers import ThreadConsumer
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -50,6 +50,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/runs/<uuid:run_id>/rewrite/", api.RewriteView.as_view(), name="api-rewrite"),
     path("api/generations/<uuid:generation_id>/use/", api.UseView.as_view(), name="api-use"),
     path("api/generations/<uuid:generation_id>/feedback/", api.FeedbackView.as_view(), name="api-feedback"),
+    path("api/estimates/", estimates_api.EstimatesView.as_view(), name="api-estimates"),
     path("api/models/", api.ModelsView.as_view(), name="api-models"),
     path("api/token/", api.TokensView.as_view(), name="api-token"),
 ]

@@ -22,7 +22,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from runs.actions import (
-    EVERYBODY,
     KeyReused,
     NoDraftYet,
     Refused,
@@ -102,8 +101,8 @@ def estimate_page(request: SignedIn) -> HttpResponse:
     chars = request.GET.get("chars", "")
     try:
         quorum = question.quorum
-    except ValidationError:
-        quorum = EVERYBODY
+    except ValidationError as wrong:
+        return render(request, "runs/estimate.html", {"wrong": wrong.messages[0]})
     told = estimate(
         request.user,
         thread,

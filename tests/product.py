@@ -1,4 +1,4 @@
-"""The whole product as real processes over a fresh folder: broker, web, worker and sweeper.
+"""The whole product as real processes over a fresh folder: broker, web and worker.
 
 Whole-path tests, the browser tests, the benchmark and the README's picture all stand on it.
 """
@@ -96,11 +96,24 @@ class Person:
 class Product:
     """One copy of the product; every process can be killed and started again."""
 
-    def __init__(self, folder: Path, launcher: str = "", **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        launcher: str = "",
+        *,
+        programs: Sequence[str] = ("web", "worker"),
+        copies: int = 1,
+        **environment: str,
+    ) -> None:
         self.folder = folder
+        self.programs = programs
+        """Which of them run; a sweeper of its own is something that one may have."""
+        self.copies = copies
+        """How many web processes, behind a proxy, and how many workers."""
         self.launcher = launcher
         """What is put before each program: ``-m some.module`` that hands over to it."""
         self.port = free_port()
+        self._web_ports: dict[str, int] = {}
         self.socket = Path("/tmp") / f"polyphony-test-{os.getpid()}-{self.port}.sock"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._programs: dict[str, str] = {}
@@ -135,9 +148,19 @@ class Product:
             shutil.copy(_set_up() / DATABASE, self.folder)
         else:
             self.manage("migrate", "--verbosity", "0")
-        for name in PROGRAMS:
+        for name in self.programs:
             self.start_program(name)
+        if self.copies > 1:
+            self._scale_out()
         self.wait_until_ready()
+
+    def _scale_out(self) -> None:
+        for number in range(2, self.copies + 1):
+            self.start_program("web", f"web-{number}")
+            self.start_program("worker", f"worker-{number}")
+        ports = [str(port) for port in (self.port, *self._web_ports.values())]
+        self._spawn("proxy", [sys.executable, "-m", "tests.proxy", *ports])
+        wait_for(lambda: all(_page_answers(port) for port in ports), 30, what="the web processes and the proxy")
 
     def start_broker(self, *, appendonly: bool = False) -> None:
         """A real Valkey on a socket of its own."""
@@ -147,10 +170,14 @@ class Product:
         wait_for(lambda: self.socket.exists() and _ask_broker(self.socket, "PING") == b"+PONG\r\n", what="the broker")
 
     def start_program(self, name: str, label: str = "") -> None:
-        """One of the programs of the Procfile; ``label`` names a second copy."""
-        arguments = f"{self.launcher} {PROGRAMS[name].format(port=self.port)}".split()
+        """One of the programs; ``label`` names a second copy."""
+        arguments = f"{self.launcher} {PROGRAMS[name].format(port=self._port_of(name, label or name))}".split()
         self._programs[label or name] = name
         self._spawn(label or name, [sys.executable, *arguments])
+
+    def labels(self, name: str) -> list[str]:
+        """The running copies of one program."""
+        return [label for label, program in self._programs.items() if program == name]
 
     def wait_until_ready(self) -> None:
         """Until a page is answered and a worker listens."""
@@ -268,12 +295,15 @@ class Product:
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
+    def _port_of(self, name: str, label: str) -> int:
+        """Behind a proxy each web process has a port of its own, also when it is started again."""
+        if name != "web" or self.copies == 1:
+            return self.port
+        return self._web_ports.setdefault(label, free_port())
+
     def _page_answers(self) -> bool:
-        try:
-            return httpx2.get(f"{self.url}/healthz").status_code == 200
-        except httpx2.HTTPError:
-            assert self.processes["web"].poll() is None, self.log("web")
-            return False
+        assert self.processes["web"].poll() is None, self.log("web")
+        return _page_answers(self.port)
 
     def _worker_listens(self) -> bool:
         assert self.processes["worker"].poll() is None, self.log("worker")
@@ -281,6 +311,13 @@ class Product:
 
     def _somebody_listens(self) -> bool:
         return b"cmd=brpop" in _ask_broker(self.socket, "CLIENT LIST").lower()
+
+
+def _page_answers(port: int | str) -> bool:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx2.HTTPError:
+        return False
 
 
 @cache

@@ -181,7 +181,7 @@ def add_message(
         if not Thread.objects.filter(pk=thread.pk).update(updated_at=Now()):
             raise Thread.DoesNotExist
         last = thread.messages.aggregate(last=Max("position"))["last"]
-        message = Message.objects.create(
+        return Message.objects.create(
             thread=thread,
             role=Message.Role.USER if kind == Message.Kind.PROMPT else Message.Role.ASSISTANT,
             kind=kind,
@@ -190,7 +190,6 @@ def add_message(
             position=0 if last is None else last + 1,
             parent=parent,
         )
-    return message
 
 
 def save_preferences(

@@ -28,14 +28,15 @@ class Replies:
         if connection._reader is None:
             raise redis.ConnectionError("The connection is closed")
         self._stream = connection._reader
-        self._parser = hiredis.Reader()
+        self._parser = hiredis.Reader(replyError=connection._parser.parse_error)
 
     async def some(self) -> list[Any]:
         """Everything that has come by now, and at least one reply. It may be cancelled, and nothing is lost by it.
 
+        What the server refused is among them, as the exception of redis-py that says so.
+
         Raises:
             redis.ConnectionError: the server has gone.
-            redis.ResponseError: it refused something.
         """
         found: list[Any] = []
         while not found:
@@ -47,8 +48,6 @@ class Replies:
                 raise redis.ConnectionError("The server has closed the connection")
             self._parser.feed(chunk)
             while (reply := self._parser.gets()) is not False:
-                if isinstance(reply, hiredis.ReplyError):
-                    raise redis.ResponseError(str(reply))
                 found.append(reply)
         return found
 
@@ -68,7 +67,7 @@ class Batches:
 
         Raises:
             redis.ConnectionError, redis.TimeoutError: it is not known which of them were done.
-            redis.ResponseError: at least one was refused.
+            redis.ResponseError: at least one was refused, and the others were done.
         """
         packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]  # any length
         if not packed:
@@ -83,6 +82,8 @@ class Batches:
         except TimeoutError:
             await self._close()
             raise redis.TimeoutError("The server does not answer") from None
+        except redis.ResponseError:
+            raise
         except BaseException:  # whatever it was, replies may still be on their way, and would be taken for others
             await self._close()
             raise
@@ -99,10 +100,13 @@ class Batches:
             await writer.drain()
         except OSError as error:
             raise redis.ConnectionError("The server has gone") from error
-        missing = len(packed)
-        while missing > 0:
-            replies = await self._replies.some()
-            missing -= sum(not isinstance(reply, hiredis.PushNotification) for reply in replies)
+        replies: list[Any] = []
+        while len(replies) < len(packed):
+            some = await self._replies.some()
+            replies += [reply for reply in some if not isinstance(reply, hiredis.PushNotification)]
+        for reply in replies:
+            if isinstance(reply, redis.RedisError):
+                raise reply
 
     async def _close(self) -> None:
         connection, self._connection, self._replies = self._connection, None, None

@@ -138,12 +138,14 @@ class Subscriptions(RedisSingleShardConnection):  # type: ignore[misc]
                     self._take(each)
 
     def _take(self, said: Any) -> None:
-        if not isinstance(said, list):  # the answer to PING
+        if isinstance(said, redis.RedisError):
+            raise said
+        if not isinstance(said, list) or said[0] not in (b"message", b"subscribe"):  # the answer to PING, or no matter
             return
         kind, name, data = said[0], said[1].decode(), said[-1]
         if kind == b"message":
             self._receive_message({"channel": name, "data": data})
-        elif kind == b"subscribe":
+        else:
             self._unanswered[name] -= 1
             if self._unanswered[name] <= 0 and name in self._wanted:
                 self._begun(name)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 REASONING_MAX_CHARS = 64 * 1024
 """Thoughts are read once, if at all; an answer is what is kept whole."""
-FLUSH_SECONDS_A_TEXT = 0.0005
+FLUSH_SECONDS_A_TEXT = 0.00025
 """How much longer pieces are gathered for each text that grows in this process, up to ``FLUSH_SECONDS``."""
 KEEP_EVERY = 60.0
 """Seconds after which a text is told anew when to be forgotten."""

@@ -15,6 +15,7 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Reject
 from celery.signals import worker_init, worker_shutting_down
+from django.conf import settings
 
 from runs import orchestration
 from runs.sweeping import Sweeper
@@ -74,7 +75,7 @@ def _safely(call: Callable[[UUID], None], about: str) -> None:
         logger.exception("A task about %s failed; the sweeper tries again", about)
 
 
-_sweeper = Sweeper()
+_sweeper = Sweeper(settings.SWEEP_SECONDS)
 
 
 @worker_init.connect

@@ -5,18 +5,22 @@ than most queries, so it is kept for the next thread.
 
 SQLite lets one write at a time. Who finds it busy sleeps and looks again, up to 100 ms later, and whoever looks at the
 right moment is next: with ten threads of a worker that end their drafts together, the last of them waits a second for
-work of some milliseconds. So the threads of a process stand in a line before that. Other processes are still waited for
-in SQLite's own way.
+work of some milliseconds. So the threads of a process stand in a line, and its first looks every millisecond whether
+another process still writes.
 """
 
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from django.db.backends.sqlite3 import base
 
+LOOK_AGAIN = 0.001
+"""Seconds."""
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 IDLE_MAX = 8
 """Connections that are kept open for whoever comes next."""
 
@@ -48,13 +52,32 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _start_transaction_under_autocommit(self) -> None:
         """Begin, in turn; after the time that SQLite itself would wait, it is SQLite's to say what is wrong."""
         line = _lines[str(self.settings_dict["NAME"])]
-        if line.acquire(timeout=self.settings_dict["OPTIONS"].get("timeout", 5)):
+        patience = self.settings_dict["OPTIONS"].get("timeout", 5)
+        end = time.monotonic() + patience
+        if line.acquire(timeout=patience):
             self._turn = line
         try:
-            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs leave it out
+            self.connection.execute("PRAGMA busy_timeout = 0")
+            if not self._begun_before(end):
+                super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs leave it out
         except BaseException:
             self._next()
             raise
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+
+    def _begun_before(self, end: float) -> bool:
+        """Try until another process has ended its write. What else is wrong is Django's to meet, and to say."""
+        while self.settings_dict["OPTIONS"].get("transaction_mode") == "IMMEDIATE" and time.monotonic() < end:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BUSY:
+                    return False
+                time.sleep(LOOK_AGAIN)
+            else:
+                return True
+        return False
 
     def _commit(self) -> None:
         super()._commit()  # type: ignore[misc]  # the stubs leave it out
@@ -67,11 +90,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._next()
 
     def _close(self) -> None:
-        """Give it back, unless something went wrong with it."""
+        """Give it back, unless something went wrong with it, or a transaction's block still goes on."""
         try:
             kept = _idle[self._kind]
-            sound = self.connection is not None and self._kind is not None and not self.errors_occurred
-            if sound and len(kept) < IDLE_MAX:
+            sound = self._kind is not None and not (self.errors_occurred or self.in_atomic_block)
+            if sound and self.connection is not None and len(kept) < IDLE_MAX:
                 self.connection.rollback()
                 kept.append(self.connection)
             else:

@@ -1,11 +1,12 @@
 """Write transactions of one process take turns, and a turn ends however its transaction does."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, ProgrammingError, connection, transaction
 
 from chatproject.sqlite import base
 from tests.racing import race
@@ -54,28 +55,39 @@ def test_while_one_writes_the_others_stand_in_a_line_before_sqlite() -> None:
 
 
 def test_a_turn_ends_with_a_rollback() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        save("ada")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with transaction.atomic():
+            save("ada")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     somebody_else_can_write()
     assert not User.objects.filter(username="ada").exists()
 
 
 def test_a_turn_ends_with_its_connection() -> None:
-    with transaction.atomic():
-        connection.close()
-        assert not line().locked()
+    def go_on() -> None:
+        with transaction.atomic():
+            connection.close()
+            assert not line().locked()
+            User.objects.count()
+
+    with pytest.raises(ProgrammingError, match="closed"):
+        go_on()
     somebody_else_can_write()
 
 
 def test_who_cannot_begin_holds_nobody_up() -> None:
     """Another process writes for longer than anybody waits."""
     other = connection.get_new_connection(connection.get_connection_params())
-    connection.settings_dict["OPTIONS"]["timeout"] = 0.1
+    connection.settings_dict["OPTIONS"]["timeout"] = 3
     try:
         other.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
         with pytest.raises(OperationalError, match="locked"):
             save("ada")
+        assert time.monotonic() - begun < 5, "it was waited for twice"
         assert not line().locked()
     finally:
         other.execute("ROLLBACK")

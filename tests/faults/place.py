@@ -64,7 +64,8 @@ def a_place(folder: Path, database: str, people: int = 1, **environment: str) ->
     with ExitStack() as stack:
         wire = stack.enter_context(running())
         server = stack.enter_context(_postgresql()) if database == "postgresql" else None
-        product = Product(folder, "-m tests.faults.stage", **_environment(wire, folder, server), **environment)
+        settings = {**_environment(wire, folder, server), **environment}
+        product = Product(folder, "-m tests.faults.stage", programs=("web", "worker", "sweeper"), **settings)
         stack.callback(product.stop)
         audience = Audience()
         stack.callback(audience.close)

@@ -1,12 +1,19 @@
 """The running product before a server that speaks both vendors' wires."""
 
+import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.product import Person, Product
+from tests.servers import postgresql
 from tests.wire.process import Wire, running
+
+COPIES = int(os.environ.get("COPIES", "1"))
+"""How many web processes and how many workers (``make scale-out``)."""
 
 KEY = "sk-canary-5f1d"
 BEHAVIOURS = [
@@ -81,15 +88,33 @@ def environment(wire: Wire, folder: Path) -> dict[str, str]:
     }
 
 
+@contextmanager
+def a_server() -> Iterator[str]:
+    """A PostgreSQL; yields its address."""
+    # A socket's path must be short, and the server runs as another user when the tests run as root.
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="pg-") as place:
+        Path(place).chmod(0o755)
+        with postgresql(Path(place) / "server") as address:
+            yield address
+
+
+@contextmanager
+def a_product(folder: Path, *, copies: int = COPIES, **settings: str) -> Iterator[Product]:
+    """A running product; of several copies, over PostgreSQL and behind a proxy."""
+    with ExitStack() as stack:
+        if copies > 1 and "DATABASE_URL" not in settings:
+            settings["DATABASE_URL"] = stack.enter_context(a_server())
+        product = Product(folder, copies=copies, **settings)
+        stack.callback(product.stop)
+        product.start()
+        yield product
+
+
 @pytest.fixture(scope="session")
 def product(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("product")
-    product = Product(folder, **environment(wire, folder))
-    try:
-        product.start()
+    with a_product(folder, **environment(wire, folder)) as product:
         yield product
-    finally:
-        product.stop()
 
 
 @pytest.fixture(scope="session")
@@ -105,13 +130,10 @@ def frugal(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
     settings["COMPATIBLE_PROVIDERS"] += f",narrow={wire.url}/v1"
     settings["COMPATIBLE_NARROW_MODELS"] = ",".join(f"ok-20x10ms@{slot}" for slot in "abcd")
     limits = {"FALLBACK_MASTERS": "openai:status-500,wire:ok@c", "PROVIDER_AT_ONCE": "narrow=1"}
-    product = Product(folder, **settings, **limits)
-    try:
-        product.start()
-        product.start_program("worker", "worker-2")
+    with a_product(folder, **settings, **limits) as product:
+        if COPIES == 1:
+            product.start_program("worker", "worker-2")
         yield product
-    finally:
-        product.stop()
 
 
 @pytest.fixture(scope="session")

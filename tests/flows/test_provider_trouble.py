@@ -46,7 +46,7 @@ def test_each_trouble_is_named_and_the_run_goes_on_with_the_others(product: Prod
         assert sentence.endswith("."), (name, sentence)
         assert KEY not in sentence
         assert BODY_CANARY not in sentence
-    for program in ("web", "worker", "sweeper"):
+    for program in ("web", "worker"):
         assert KEY not in product.log(program)
         assert BODY_CANARY not in product.log(program)
         assert product.processes[program].poll() is None

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 import httpx2
 import pytest
 
-from tests.flows.conftest import Wire, environment
+from tests.flows.conftest import Wire, a_product, environment
 from tests.product import Person, Product, wait_for
 from tests.viewer import Viewer, watching
 
@@ -25,13 +25,8 @@ MASTER, SECONDARY, SLOW = "wire:ok", "wire:ok@b", "wire:ok-100x50ms"
 def product(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A copy of its own, whose broker may be killed."""
     folder = tmp_path_factory.mktemp("brokerless")
-    product = Product(folder, **environment(wire, folder))
-    try:
-        product.start()
-        with supervised(product):
-            yield product
-    finally:
-        product.stop()
+    with a_product(folder, **environment(wire, folder)) as product, supervised(product):
+        yield product
 
 
 @contextmanager

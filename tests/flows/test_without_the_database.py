@@ -127,7 +127,7 @@ def test_what_starts_before_its_database_works_once_it_is_there(
     server: PostgreSQL, on_postgresql: Product, ada: Person
 ) -> None:
     server.stop()
-    for name in ("web", "worker", "sweeper"):
+    for name in ("web", "worker"):
         on_postgresql.kill(name)
         on_postgresql.start_program(name)
     time.sleep(3)

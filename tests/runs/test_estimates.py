@@ -13,7 +13,8 @@ from runs import estimates
 from runs.actions import EVERYBODY, Quorum
 from runs.choices import Choice
 from runs.estimates import Estimate, Habit, TooLong, habit
-from runs.models import Generation
+from runs.models import Generation, MultiModelRun
+from tests.api import Api
 from tests.runs.rows import candidates, completed, started
 from threads.actions import create_thread
 from threads.models import Thread
@@ -141,6 +142,51 @@ def test_the_page_says_it_in_words(client: Client, ada: Any, bob: Any, past: Any
     nothing = client.get("/estimate/", {"master": TWO, "chars": "x"}).content.decode()
     assert "cannot be estimated: nothing is known" in nothing
     assert client.get("/estimate/").content == b""
+    wrong = {"master": ONE, "secondary": TWO, "soft_deadline": "soon"}
+    assert "“soon” is not a whole number." in client.get("/estimate/", wrong).content.decode()
     theirs = create_thread(bob).pk
     for unknown in (theirs, "no-id"):
         assert client.get("/estimate/", {"master": ONE, "thread": unknown}).status_code == 404
+
+
+def test_the_api_says_it_in_figures(ada: Any, bob: Any, past: Any) -> None:
+    past(ONE, (200_000, 62))
+    api, before = Api(ada), MultiModelRun.objects.count()
+    told = api.post("/api/estimates/", {"prompt": "x" * 5000, "master": ONE, "secondaries": [TWO]})
+    assert (told.status_code, told.json()) == (
+        200,
+        {
+            "cost": "0.50125",
+            "unpriced": ["two", "Swift One"],
+            "seconds": 124.0,
+            "untimed": ["two"],
+            "too_long": [{"model": "Swift One", "tokens": 1250, "context_window": 1000}],
+            "too_many": False,
+        },
+    )
+    nothing = api.post("/api/estimates/", {"master": TWO}).json()
+    assert (nothing["cost"], nothing["seconds"]) == (None, None)
+    assert MultiModelRun.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"master": "nobody:knows"}, 400),
+        ({"master": ONE, "minimum": 2}, 400),
+        ({"master": ONE, "soft_deadline": -1}, 400),
+        ({"master": ONE, "models": []}, 400),
+        ({"master": ONE, "thread": "no-id"}, 400),
+        ({"master": ONE, "thread": "0b5f5e0e-3c1b-4a57-9d0e-2f6f6a1f3a11"}, 404),
+    ],
+)
+def test_the_api_says_what_is_wrong_with_a_question(ada: Any, body: dict[str, Any], status: int) -> None:
+    answer = Api(ada).post("/api/estimates/", body)
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"].endswith(".")
+
+
+def test_nobody_estimates_with_the_thread_of_another(ada: Any, bob: Any) -> None:
+    theirs = str(create_thread(bob).pk)
+    assert Api(ada).post("/api/estimates/", {"master": ONE, "thread": theirs}).status_code == 404

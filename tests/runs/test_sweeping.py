@@ -58,9 +58,8 @@ PARTIAL = (
 
 
 def test_it_goes_on_after_a_round_that_failed(
-    db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.SWEEP_SECONDS = 0.01
     rounds: list[Exception | int] = [OperationalError("away"), RuntimeError("a mistake"), 3]
 
     def sweep() -> int:
@@ -70,7 +69,7 @@ def test_it_goes_on_after_a_round_that_failed(
         return outcome
 
     monkeypatch.setattr(orchestration, "sweep", sweep)
-    sweeper = Sweeper()
+    sweeper = Sweeper(0.01)
     thread = threading.Thread(target=sweeper.sweep_until_stopped)
     with caplog.at_level(logging.INFO, "runs.sweeping"):
         thread.start()
@@ -81,10 +80,9 @@ def test_it_goes_on_after_a_round_that_failed(
     assert "OperationalError: away" in caplog.text
 
 
-def test_it_stops_in_the_middle_of_its_pause(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.SWEEP_SECONDS = 60
+def test_it_stops_in_the_middle_of_its_pause(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orchestration, "sweep", lambda: 0)
-    sweeper = Sweeper()
+    sweeper = Sweeper(60)
     thread = threading.Thread(target=sweeper.sweep_until_stopped)
     thread.start()
     begun = time.monotonic()

@@ -1,5 +1,6 @@
 """Batches of commands at a Valkey of its own, which is killed, frozen and thawed."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import redis.asyncio
 from tests.servers import Valkey
 from threads import replies
 from threads.connections import ASYNC_OPTIONS
-from threads.replies import Batches
+from threads.replies import Batches, Replies
 
 
 @pytest.fixture
@@ -85,3 +86,13 @@ async def test_what_is_refused_is_said_and_the_next_batch_is_not_mistaken(server
     assert value(server, "two") == b"2"
     await batches.send([("SET", "three", "3")])
     assert value(server, "three") == b"3"
+    with server.client() as client:
+        assert client.info("stats")["total_connections_received"] <= 6, "the connection was kept"
+
+
+async def test_a_server_that_still_loads_counts_as_away() -> None:
+    connection = redis.asyncio.Connection()
+    connection._reader = asyncio.StreamReader()
+    connection._reader.feed_data(b"-LOADING Redis is loading the dataset in memory\r\n")
+    (reply,) = await Replies(connection).some()
+    assert isinstance(reply, redis.ConnectionError)

@@ -56,16 +56,9 @@ def broken(name: str, error: BaseException, *, answering: bool) -> ProviderError
         )
     if any(isinstance(cause, httpx2.DecodingError | aiohttp.ClientResponseError) for cause in causes):
         return failure(ErrorCode.PROTOCOL, name)
-    if any(_is_late(cause) for cause in causes):
-        return failure(ErrorCode.TIMEOUT, name)
     if answering:
         return ProviderError(ErrorCode.CONNECTION, f"The connection to {name} broke within its answer. Try again.")
     return failure(ErrorCode.CONNECTION, name)
-
-
-def _is_late(cause: BaseException) -> bool:
-    # By aiohttp's own class: what it is mapped to tells a lost connection from a late one in one SDK only.
-    return isinstance(cause, aiohttp.SocketTimeoutError)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from runs import orchestration
@@ -15,12 +16,12 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """``--forever`` makes it the sweeper of the Procfile."""
+        """``--forever`` makes it a process that does nothing else."""
         parser.add_argument("--forever", action="store_true", help="Sweep every SWEEP_SECONDS until stopped.")
 
     def handle(self, **options: Any) -> None:
         """Sweep once, or for ever."""
         if options["forever"]:
-            Sweeper().sweep_until_stopped()
+            Sweeper(settings.SWEEP_SECONDS).sweep_until_stopped()
         else:
             self.stdout.write(f"Moved: {orchestration.sweep()}")
