@@ -112,6 +112,8 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         await self._read(self._thread)
         await self.channel_layer.group_add(group_name(self.thread_id), self.channel_name)
         await self.send_snapshot()
+        # Sockets that opened in one moment, as after a deploy, are not all looked at again in one moment.
+        self._checked_at -= uniform(0, CHECK_EVERY)  # noqa: S311 (not a secret)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer a request for a snapshot; close on anything else with what to do."""
@@ -201,8 +203,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             await self.refuse(SIGN_IN, "Sign in, then connect again.")
         except Thread.DoesNotExist:
             await self.refuse(NO_THREAD, "There is no such thread. Open another one.")
-        # Sockets that opened in one moment, as after a deploy, are not all looked at again in one moment.
-        self._checked_at = time.monotonic() - uniform(0, CHECK_EVERY / 5)  # noqa: S311 (not a secret)
+        self._checked_at = time.monotonic()
         return found
 
     def _snapshot(self, run_id: UUID | None) -> str:

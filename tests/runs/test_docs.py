@@ -36,4 +36,4 @@ def test_the_page_of_the_api_names_every_address() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
     routes = {"/" + re.sub(r"<[^>]+>", "{id}", route) for route, _ids in addresses() if route.startswith("api/")}
     listed = set(re.findall(r"^\| `(/api/[^`]*)` ", page, re.MULTILINE))
-    assert listed == routes | {"/api/token/", "/api/models/", "/api/threads/", "/api/councils/"}
+    assert listed == routes | {"/api/token/", "/api/models/", "/api/threads/", "/api/councils/", "/api/estimates/"}
