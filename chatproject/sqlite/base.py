@@ -6,20 +6,23 @@ than most queries, so it is kept for the next thread.
 SQLite lets one write at a time. Who finds it busy sleeps and looks again, up to 100 ms later, and whoever looks at the
 right moment is next: with ten threads of a worker that end their drafts together, the last of them waits a second for
 work of some milliseconds. So the threads of a process stand in a line, and its first looks every millisecond whether
-another process still writes.
+another process still writes. Beside busy workers a program that is none of ours may wait long, in SQLite's way.
 """
 
 import sqlite3
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.backends.sqlite3 import base
 
+T = TypeVar("T")
 LOOK_AGAIN = 0.001
 """Seconds."""
+_WRITES = ("INSERT", "UPDATE", "DELETE")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 IDLE_MAX = 8
 """Connections that are kept open for whoever comes next."""
@@ -49,45 +52,62 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._kind = _kind(conn_params)  # the file may have come into being with it
             return opened
 
+    def create_cursor(self, name: str | None = None) -> base.SQLiteCursorWrapper:
+        """A cursor that takes its turn for a write outside of any transaction."""
+        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        cursor.owner = self
+        return cursor
+
     def _start_transaction_under_autocommit(self) -> None:
-        """Begin, in turn; after the time that SQLite itself would wait, it is SQLite's to say what is wrong."""
-        line = _lines[str(self.settings_dict["NAME"])]
+        """Begin, in turn."""
+        if self.settings_dict["OPTIONS"].get("transaction_mode") != "IMMEDIATE":
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs leave it out
+            return
+        try:
+            with self.wrap_database_errors:
+                self.write(lambda: self.connection.execute("BEGIN IMMEDIATE"))
+        except BaseException:
+            self.end_turn()
+            raise
+
+    def write(self, statement: Callable[[], T]) -> T:
+        """Run what wants SQLite's lock, once it is this thread's turn and no other process writes.
+
+        Raises:
+            sqlite3.OperationalError: somebody else has written for all of the timeout.
+        """
         patience = self.settings_dict["OPTIONS"].get("timeout", 5)
         end = time.monotonic() + patience
+        line = _lines[str(self.settings_dict["NAME"])]
         if line.acquire(timeout=patience):
             self._turn = line
+        self.connection.execute("PRAGMA busy_timeout = 0")
         try:
-            self.connection.execute("PRAGMA busy_timeout = 0")
-            if not self._begun_before(end):
-                super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs leave it out
-        except BaseException:
-            self._next()
-            raise
+            while True:
+                try:
+                    return statement()
+                except sqlite3.OperationalError as error:
+                    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BUSY or time.monotonic() > end:
+                        raise
+                time.sleep(LOOK_AGAIN)
         finally:
             self.connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
 
-    def _begun_before(self, end: float) -> bool:
-        """Try until another process has ended its write. What else is wrong is Django's to meet, and to say."""
-        while self.settings_dict["OPTIONS"].get("transaction_mode") == "IMMEDIATE" and time.monotonic() < end:
-            try:
-                self.connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BUSY:
-                    return False
-                time.sleep(LOOK_AGAIN)
-            else:
-                return True
-        return False
+    def end_turn(self) -> None:
+        """Let the next thread write."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.release()
 
     def _commit(self) -> None:
         super()._commit()  # type: ignore[misc]  # the stubs leave it out
-        self._next()  # not when it fails: then a rollback follows
+        self.end_turn()  # not when it fails: then a rollback follows
 
     def _rollback(self) -> None:
         try:
             super()._rollback()  # type: ignore[misc]  # the stubs leave it out
         finally:
-            self._next()
+            self.end_turn()
 
     def _close(self) -> None:
         """Give it back, unless something went wrong with it, or a transaction's block still goes on."""
@@ -100,12 +120,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
             else:
                 super()._close()  # type: ignore[misc]  # the stubs leave it out
         finally:
-            self._next()
+            self.end_turn()
 
-    def _next(self) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.release()
+
+class Cursor(base.SQLiteCursorWrapper):
+    """A cursor whose single writes take their turn too: in SQLite's sleeps they would be the last."""
+
+    owner: DatabaseWrapper
+
+    def execute(self, query: str, params: Any = None) -> Any:
+        """As Django's."""
+        if self.connection.in_transaction or not query.lstrip()[:6].upper().startswith(_WRITES):
+            return super().execute(query, params)
+        try:
+            return self.owner.write(lambda: super(Cursor, self).execute(query, params))
+        finally:
+            self.owner.end_turn()
 
 
 def _kind(params: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import User
@@ -78,7 +78,30 @@ def test_a_turn_ends_with_its_connection() -> None:
     somebody_else_can_write()
 
 
-def test_who_cannot_begin_holds_nobody_up() -> None:
+def test_a_single_write_stands_in_the_line_too() -> None:
+    made: list[User] = []
+    writer = threading.Thread(target=lambda: made.append(User.objects.create(username="ada")) or connection.close())
+    with line():
+        writer.start()
+        writer.join(0.3)
+        assert not made
+    writer.join(5)
+    assert [user.username for user in made] == ["ada"]
+    assert not line().locked()
+
+
+def test_a_write_waits_for_another_process_and_then_is_done() -> None:
+    other = connection.get_new_connection(connection.get_connection_params())
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.5, other.execute, ["COMMIT"]).start()
+        assert User.objects.create(username="ada").pk
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("write", [save, lambda name: User.objects.create(username=name)])
+def test_who_cannot_write_holds_nobody_up(write: Callable[[str], User]) -> None:
     """Another process writes for longer than anybody waits."""
     other = connection.get_new_connection(connection.get_connection_params())
     connection.settings_dict["OPTIONS"]["timeout"] = 3
@@ -86,7 +109,7 @@ def test_who_cannot_begin_holds_nobody_up() -> None:
         other.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
         with pytest.raises(OperationalError, match="locked"):
-            save("ada")
+            write("ada")
         assert time.monotonic() - begun < 5, "it was waited for twice"
         assert not line().locked()
     finally:

@@ -2,12 +2,14 @@
 
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import redis
 
@@ -223,6 +225,19 @@ def restart_database(storm: Storm) -> str:
 @fault("sqlite")
 def lock_database(storm: Storm) -> str:
     stack = ExitStack()
-    stack.enter_context(storm.product.database()).execute("BEGIN IMMEDIATE")
+    database = stack.enter_context(storm.product.database())
+    database.execute("PRAGMA busy_timeout = 0")
+    while not _locked(database):  # in SQLite's own sleeps one comes last among busy processes
+        time.sleep(0.001)
     storm.later(storm.rng.uniform(0.5, LEASE_SECONDS), stack.close)
     return "SQLite locked by another writer"
+
+
+def _locked(database: Any) -> bool:
+    try:
+        database.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
