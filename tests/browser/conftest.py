@@ -81,7 +81,12 @@ def ada(product: Product) -> Person:
 def context(
     request: pytest.FixtureRequest, browser: Browser, product: Product, ada: Person
 ) -> Iterator[BrowserContext]:
-    """Ada's browser; a test asks for another width by parametrizing this fixture indirectly."""
+    """Ada's browser; a test asks for another width by parametrizing this fixture indirectly.
+
+    What another test has kept is gone: which files share a running product is a matter of chance.
+    """
+    for council in ada.api.get("/api/councils/").raise_for_status().json()["results"]:
+        ada.api.delete(f"/api/councils/{council['id']}/").raise_for_status()
     context = signed_in(browser, product, ada, **getattr(request, "param", {}))
     yield context
     context.close()
