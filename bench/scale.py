@@ -9,7 +9,7 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Streams:
     p50: float
     p99: float
     core: float
-    """Share of a core, of the worker alone."""
+    """Share of a core, of the worker: the mean over the drafts and, as long again, a quarter as many syntheses."""
     megabytes: float
     """For each stream, over the idle worker."""
     total: float
@@ -85,16 +85,15 @@ async def streams(vendor: str) -> list[Streams]:
             for count in STREAMS:
                 used = cpu_seconds(worker)
                 row, held = await _with_memory(measure(target, vendor, count // 4, 1, order), worker)
-                # The synthesis of all comes after the drafts of all: a quarter of the streams for as long again.
                 core = (cpu_seconds(worker) - used) / (order.ideal * row.total)
                 found.append(Streams(wire, count, row.added_p50, row.added_p99, core, (held - idle) / count, row.total))
                 print(found[-1], flush=True)
     return found
 
 
-async def _with_memory(measuring: "asyncio.Future[Row] | object", pid: int) -> tuple[Row, float]:
+async def _with_memory(measuring: Coroutine[None, None, Row], pid: int) -> tuple[Row, float]:
     """What was measured, and the most memory that a process took meanwhile."""
-    task: asyncio.Task[Row] = asyncio.ensure_future(measuring)  # type: ignore[arg-type]
+    task = asyncio.create_task(measuring)
     most = 0.0
     while not task.done():
         await asyncio.wait([task], timeout=1)
