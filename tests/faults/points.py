@@ -6,7 +6,9 @@ So a point holds one process, once.
 """
 
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -110,3 +112,31 @@ def _write(path: Path, text: str) -> None:
     draft = path.with_suffix(".draft")
     draft.write_text(text)
     draft.rename(path)
+
+
+class InHand:
+    """Which tasks the workers of one copy have taken and not ended; what a dead worker had counts no more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.with_name("in-hand")
+        self.folder.mkdir(exist_ok=True)
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, task: str) -> None:
+        """This process has taken a message; the same task may come twice."""
+        self._count(task, 1)
+
+    def end(self, task: str) -> None:
+        """This process is done with it."""
+        self._count(task, -1)
+
+    def of_the_living(self) -> set[str]:
+        """Of all processes that live."""
+        return {path.name for path in self.folder.iterdir() if Path(f"/proc/{path.name.partition('-')[0]}").exists()}
+
+    def _count(self, task: str, more: int) -> None:
+        path = self.folder / f"{os.getpid()}-{task}"
+        with self._lock:
+            self._counts[task] += more
+            path.touch() if self._counts[task] > 0 else path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import httpx2
 from tests.faults import promises, rows
 from tests.faults.client import Page
 from tests.faults.place import Place
-from tests.faults.points import Point
+from tests.faults.points import InHand, Point
 from tests.faults.promises import Broken
 from tests.faults.rows import ENDED, Run
 from tests.product import Person, wait_for
@@ -38,7 +38,6 @@ class Scene:
         self.pages: dict[str, Page] = {}
         self._asking: list[Future[str]] = []
         self._pool = ThreadPoolExecutor(16)
-        self._left_behind = self._in_hand()
 
     def ask(self, *models: str, point: Point | None = None) -> str:
         """Start a run that is watched, and that is held at this point; returns its token."""
@@ -81,8 +80,9 @@ class Scene:
             time.sleep(0.1)
 
     def wait_until_idle(self) -> None:
-        """Until the workers have acknowledged every task that they were given in this scene."""
-        wait_for(lambda: self._in_hand() <= self._left_behind, 30, what="the workers to end their tasks")
+        """Until the workers have ended every task that they were given."""
+        hand = InHand(self.place.points.folder)
+        wait_for(lambda: not hand.of_the_living(), 30, what="the workers to end their tasks")
 
     def broken_promises(self, page_patience: float = 12.0) -> list[Broken]:
         """Everything that is not as it must be; pages are given a moment to hear of it."""
@@ -105,11 +105,6 @@ class Scene:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.place.audience.leave()
         self.place.points.clear()
-
-    def _in_hand(self) -> set[bytes]:
-        """What workers took and did not acknowledge; a worker that died leaves something here for an hour."""
-        with self.place.broker() as broker:
-            return set(broker.hkeys("unacked"))
 
     def _is_over(self) -> bool:
         self.product.revive()

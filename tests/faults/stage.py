@@ -23,7 +23,7 @@ from uuid import UUID
 
 import django
 
-from tests.faults.points import Point, Points
+from tests.faults.points import InHand, Point, Points
 
 Function = Callable[..., Any]
 GRACES = ("GRACE", "KICKOFF_GRACE", "RECHECK")
@@ -36,6 +36,7 @@ def main() -> None:
     _shorten(float(os.environ.get("FAULTS_GRACE", "2")))
     points = Points(Path(os.environ["FAULTS_FOLDER"]))
     _make_removable(points)
+    _tell_what_is_in_hand(InHand(points.folder))
     _watch(Watch(points))
     del sys.argv[0]
     if sys.argv[0] == "-m":
@@ -81,6 +82,14 @@ class Watch:
         token = self._points.armed(point)
         runs = MultiModelRun.objects.filter(pk=run_id, prompt__content__contains=token)
         return bool(token) and runs.exists()
+
+
+def _tell_what_is_in_hand(hand: InHand) -> None:
+    """The broker does not know it: a worker that took a message has it alone."""
+    from celery.signals import task_postrun, task_received
+
+    task_received.connect(lambda request, **_: hand.take(request.id), weak=False)
+    task_postrun.connect(lambda task_id, **_: hand.end(task_id), weak=False)
 
 
 def _watch(watch: Watch) -> None:
