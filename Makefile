@@ -63,7 +63,7 @@ scale-out: ## pass the flows with 2 web and 2 worker processes, PostgreSQL and o
 NOT_SCALED := a_real_model without_the_database
 
 bench: ## measure (ARGS: what to)
-	$(call install,requirements.txt tests/requirements.txt)
+	$(call install,requirements.txt tests/requirements.txt $(if $(findstring --open-webui,$(ARGS)),bench/requirements.txt))
 	@.venv/bin/python -m bench $(ARGS)
 
 messages: ## collect the texts for translation, and compile the translations (needs GNU gettext)

@@ -90,24 +90,46 @@ async def polyphony(vendor: str, database: str, users: int, **more: str) -> Asyn
         server = stack.enter_context(PostgreSQL(folder / "pg")) if database == "postgresql" else None
         target = Polyphony(folder / "product", vendor, server, **more)
         stack.push_async_callback(target.stop)
-        await target.start(users)
-        for user in range(min(users, 3)):
-            await target.run(user, Order(pieces=120))
+        await _warm(target, users)
         yield target
+
+
+@asynccontextmanager
+async def open_webui(program: Path, vendor: str, users: int) -> AsyncIterator[Target]:
+    """The peer, from its own installation, started and warm; gone at the end of the context."""
+    from bench.open_webui import OpenWebUI
+
+    async with AsyncExitStack() as stack:
+        target = OpenWebUI(program, stack.enter_context(a_folder()), vendor)
+        stack.push_async_callback(target.stop)
+        await _warm(target, users)
+        yield target
+
+
+async def _warm(target: Target, users: int) -> None:
+    await target.start(users)
+    for user in range(min(users, 3)):
+        await target.run(user, Order(pieces=120))
 
 
 async def main(options: argparse.Namespace) -> None:
     """Print the table, row by row."""
-    order = Order()
     os.sched_setaffinity(0, Pinned.cores[1:2] or Pinned.cores)
     print(Row.HEAD)
     with a_vendor() as vendor:
         for users in options.users:
-            print(await measure(Floor(vendor), vendor, users, 1, order), flush=True)
+            print(await measure(Floor(vendor), vendor, users, 1, Order()), flush=True)
         for database in options.databases:
-            async with polyphony(vendor, database, max(options.users)) as target:
-                for users in options.users:
-                    print(await measure(target, vendor, users, options.rounds, order), flush=True)
+            async with polyphony(vendor, database, max(options.users)) as ours:
+                await _print_rows(ours, vendor, options)
+        if options.open_webui:
+            async with open_webui(options.open_webui, vendor, max(options.users)) as peer:
+                await _print_rows(peer, vendor, options)
+
+
+async def _print_rows(target: Target, vendor: str, options: argparse.Namespace) -> None:
+    for users in options.users:
+        print(await measure(target, vendor, users, options.rounds, Order()), flush=True)
 
 
 if __name__ == "__main__":
@@ -115,6 +137,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--users", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser.add_argument("--open-webui", type=Path, metavar="PROGRAM", help="measure Open WebUI too: where it is")
     parser.add_argument("--page", action=argparse.BooleanOptionalAction, default=True, help="measure the page too")
     chosen = parser.parse_args()
     asyncio.run(main(chosen))

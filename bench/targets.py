@@ -1,6 +1,6 @@
 """What is measured: Polyphony, and the bare client that takes no time of its own.
 
-A peer joins the table with one more class here: how it is started, how somebody asks it, and what its CPU is.
+A peer joins the table with one more ``Target``: how it is started, how somebody asks it, and what its CPU is.
 """
 
 import asyncio
@@ -49,6 +49,16 @@ class Target(ABC):
         """Megabytes of all of its processes; what they share is counted once."""
 
 
+async def read_stream(response: aiohttp.ClientResponse, watched: Watched, name: str) -> None:
+    """Take the text of a response whose body is a stream as vendors send it."""
+    async for line in response.content:
+        watched.size += len(line)
+        if line.startswith(b"data: {"):
+            choices = json.loads(line[6:])["choices"]
+            if choices and (text := choices[0]["delta"].get("content")):
+                watched.take(name, text, time.monotonic())
+
+
 class Floor(Target):
     """A client that reads the same streams from the same vendor, with nothing in between."""
 
@@ -87,12 +97,7 @@ class Floor(Target):
     async def _read(self, session: aiohttp.ClientSession, watched: Watched, name: str, order: Order) -> None:
         body = {"model": order.model, "stream": True}
         async with session.post(f"{self.vendor}/v1/chat/completions", json=body) as response:
-            async for line in response.content:
-                watched.size += len(line)
-                if line.startswith(b"data: {"):
-                    choices = json.loads(line[6:])["choices"]
-                    if choices and (text := choices[0]["delta"].get("content")):
-                        watched.take(name, text, time.monotonic())
+            await read_stream(response, watched, name)
 
 
 class Polyphony(Target):
@@ -183,21 +188,27 @@ class Polyphony(Target):
 
     async def _watch(self, socket: aiohttp.ClientWebSocketResponse, watched: Watched) -> None:
         """See what a page sees: deltas, a snapshot where some were missed, and whole texts at the end."""
+        names: dict[str, str] = {}
         async for message in socket:
             now = time.monotonic()
             said = json.loads(message.data)
             watched.frames += 1
             watched.size += len(message.data)
             for frame in said if isinstance(said, list) else [said]:
+                if isinstance(frame, list):
+                    name, offset, text = frame
+                    if name not in names or watched.piece(names[name], offset, text, now):
+                        await socket.send_str('{"type":"snapshot"}')
+                    continue
                 match frame["type"]:
-                    case "generation.delta":
-                        if watched.piece(frame["generation"], frame["offset"], frame["text"], now):
-                            await socket.send_str('{"type":"snapshot"}')
+                    case "generation.started":
+                        names[frame["stream"]] = frame["generation"]
                     case "generation.completed":
                         watched.whole(frame["generation"]["id"], frame["generation"]["text"], now)
                     case "snapshot":
                         for run in frame["runs"]:
                             for generation in run["generations"]:
+                                names[generation["stream"]] = generation["id"]
                                 watched.whole(generation["id"], generation["text"], now)
                     case over if over in OVER:
                         watched.ended = now

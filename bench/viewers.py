@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import cast
+from uuid import UUID
 
 import redis.asyncio
 
 from bench.figures import percentile
 from bench.processes import cpu_seconds, proportional_megabytes
+from runs.events import stream_name
 from tests.product import Person, Product
 from threads.channel import ThreadLayer, group_name
 from threads.replies import Batches
@@ -200,10 +202,7 @@ class Viewers:
 
     def _frame(self, thread: str, number: int) -> tuple[str, str, bytes]:
         """A delta as a worker sends it."""
-        text = (
-            f'{{"type":"generation.delta","run":"{thread}","generation":"{thread}","attempt":1,'
-            f'"offset":{number},"text":"@{time.monotonic():.6f}@ "}}'
-        )
+        text = f'[["{stream_name(UUID(thread), 1)}",{number},"@{time.monotonic():.6f}@ "]]'
         return "PUBLISH", *self._layer.wire(group_name(thread), {"type": "thread.event", "text": text})
 
 

@@ -100,6 +100,7 @@ CONTENT_SECURITY_POLICY = {
 # --- People ----------------------------------------------------------------------------------------------------------
 SIGN_UP = env.flag("SIGN_UP", default=False)
 """Whether strangers may make an account of their own."""
+AUTHENTICATION_BACKENDS = ["threads.accounts.People"]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "threads"
 LOGOUT_REDIRECT_URL = "sign-in"

@@ -1,15 +1,16 @@
 """Whom the composer proposes to ask, and what its picker offers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Q, QuerySet, Subquery
 
 from runs import catalogue
 from runs.catalogue import Model
-from runs.models import Council, Generation, MultiModelRun
+from runs.models import RUN_ACTIVE, Council, Generation, MultiModelRun
 from threads.models import Thread
 
 SECONDARIES = 2
@@ -33,6 +34,14 @@ class Choice:
     master: str = ""
     secondaries: tuple[str, ...] = ()
     patience: Patience = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run with what was chosen for it."""
+
+    run: MultiModelRun
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +122,27 @@ def councils_of(user: AbstractBaseUser) -> list[Kept]:
     return [Kept(council, council_choice(council)) for council in Council.objects.filter(owner_id=user.pk)]
 
 
-def remembered(user: AbstractBaseUser, thread: Thread | None) -> Choice:
-    """What was chosen last in this thread, else the default council, else the last choice, else the first models."""
-    runs = MultiModelRun.objects.filter(owner_id=user.pk).order_by("-created_at").prefetch_related("generations")
-    last = runs.filter(thread=thread).first() if thread else None
+def last_asked(thread: Thread) -> Asked | None:
+    """The run of a thread that is active, else the one that was begun last."""
+    return _first_of(thread.runs.alias(active=Q(status__in=RUN_ACTIVE)).order_by("-active", "-created_at"))
+
+
+def remembered(user: AbstractBaseUser, last: Asked | None) -> Choice:
+    """What was chosen last in a thread, else the default council, else the last choice, else the first models."""
     if last is None and (council := Council.objects.filter(owner_id=user.pk, is_default=True).first()):
         return council_choice(council)
-    last = last or runs.first()
+    last = last or _first_of(MultiModelRun.objects.filter(owner_id=user.pk).order_by("-created_at"))
     available = [model.id for model in catalogue.available()]
     if last is None:
         return _first(available)
-    chosen = choice_of(last)
+    chosen = last.choice
     secondaries = [model_id for model_id in chosen.secondaries if model_id in available]
     return _askable(chosen.master, secondaries, chosen.patience, available)
 
 
 def choice_of(run: MultiModelRun) -> Choice:
     """Whom a run asked, and how long they were waited for."""
-    candidates = [each for each in run.generations.all() if each.kind == Generation.Kind.CANDIDATE]
-    secondaries = [each.model_id for each in candidates if each.role == Generation.Role.SECONDARY]
-    return Choice(run.master_model, tuple(secondaries), _patience(run))
+    return _choice(run, _candidates().filter(run=run))
 
 
 def council_choice(council: Council) -> Choice:
@@ -140,6 +150,21 @@ def council_choice(council: Council) -> Choice:
     available = [model.id for model in catalogue.available()]
     secondaries = [model_id for model_id in council.secondary_models if model_id in available]
     return _askable(council.master_model, secondaries, _patience(council), available)
+
+
+def _first_of(runs: QuerySet[MultiModelRun]) -> Asked | None:
+    """The first of these runs, read together with its candidates."""
+    candidates = list(_candidates().filter(run=Subquery(runs.values("pk")[:1])).select_related("run"))
+    return Asked(candidates[0].run, _choice(candidates[0].run, candidates)) if candidates else None
+
+
+def _candidates() -> QuerySet[Generation]:
+    return Generation.objects.filter(kind=Generation.Kind.CANDIDATE).only("run", "role", "model_id")
+
+
+def _choice(run: MultiModelRun, candidates: Iterable[Generation]) -> Choice:
+    secondaries = [each.model_id for each in candidates if each.role == Generation.Role.SECONDARY]
+    return Choice(run.master_model, tuple(secondaries), _patience(run))
 
 
 def _askable(master: str, secondaries: list[str], patience: Patience, available: Sequence[str]) -> Choice:

@@ -4,10 +4,21 @@ A frame may be lost: whoever misses a ``generation.delta`` sees a gap in the off
 the event that ends a generation carries its whole text.
 """
 
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
+from uuid import UUID
 
 from threads.events import Event, MessageCreated, MessageView, ThreadLive, ThreadUpdated, ThreadView
+
+
+def stream_name(generation_id: UUID, attempt: int) -> str:
+    """What one attempt's text is called on the socket of its thread: short, since it stands in every delta.
+
+    It holds 48 random bits of the id, so among a thousand generations of a thread two would share them in one of 500
+    million threads.
+    """
+    return urlsafe_b64encode(generation_id.bytes[:6]).decode() + str(attempt)
 
 
 class ErrorView(TypedDict):
@@ -40,6 +51,8 @@ class GenerationView(TypedDict):
     model: ModelView
     status: str
     attempt: int
+    stream: str
+    """What this attempt's text is called in a ``generation.delta``."""
     text: str | None
     """``None`` where a run comes without its texts: the text is what the client has."""
     reasoning: str | None
@@ -130,6 +143,7 @@ class GenerationStarted(Event):
     run: str
     generation: str
     attempt: int
+    stream: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,7 @@ class GenerationRestarted(Event):
     run: str
     generation: str
     attempt: int
+    stream: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +177,15 @@ class GenerationWaiting(Event):
 
 @dataclass(frozen=True, slots=True)
 class GenerationDelta(Event):
-    """A piece of text. ``offset`` is where it begins, in UTF-16 code units (what JavaScript calls length)."""
+    """A piece of text, as a list without a type.
+
+    ``stream`` names the attempt that it is of; ``offset`` is where it begins, in UTF-16 code units (what JavaScript
+    calls length).
+    """
 
     type: ClassVar[Literal["generation.delta"]] = "generation.delta"
-    run: str
-    generation: str
-    attempt: int
+    bare: ClassVar[bool] = True
+    stream: str
     offset: int
     text: str
 

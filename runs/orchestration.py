@@ -51,18 +51,19 @@ def start_multi_model_generation(
 
     Returns the run, and whether it is new. Raises as :func:`runs.actions.start_run`; never because the broker is away.
     """
-    run, new = actions.start_run(
-        owner,
-        thread,
-        prompt,
-        master=master,
-        secondaries=secondaries,
-        quorum=quorum,
-        idempotency_key=idempotency_key,
-        instead_of=instead_of,
-    )
-    if new:
-        kick_off(run.pk)
+    with actions.telling_later():
+        run, new = actions.start_run(
+            owner,
+            thread,
+            prompt,
+            master=master,
+            secondaries=secondaries,
+            quorum=quorum,
+            idempotency_key=idempotency_key,
+            instead_of=instead_of,
+        )
+        if new:
+            kick_off(run.pk)
     return run, new
 
 

@@ -7,11 +7,14 @@ from threads.schema import definitions
 
 
 def schema() -> dict[str, Any]:
-    """Every message of a server is exactly one of these frames, or a list of them."""
+    """Every message of a server is exactly one of these frames, or a list of them. A bare frame stands in a list."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What a Polyphony thread says on its socket",
-        "oneOf": [{"$ref": "#/$defs/Frame"}, {"type": "array", "items": {"$ref": "#/$defs/Frame"}, "minItems": 2}],
+        "oneOf": [
+            {"type": "object", "$ref": "#/$defs/Frame"},
+            {"type": "array", "items": {"$ref": "#/$defs/Frame"}, "minItems": 1},
+        ],
         "$defs": {
             "Frame": {"oneOf": [{"$ref": f"#/$defs/{word.__name__}"} for word in WORDS]},
             **definitions(WORDS, "#/$defs/"),

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from runs import catalogue
-from runs.events import ErrorView, GaveUpView, GenerationView, ModelView, RunView, Snapshot
+from runs.events import ErrorView, GaveUpView, GenerationView, ModelView, RunView, Snapshot, stream_name
 from runs.models import RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun, RunStatus
 from threads import live
 from threads.branches import Branches
@@ -39,10 +39,11 @@ def snapshot_of(thread: Thread, prompts: Collection[UUID]) -> Snapshot:
 
 
 def _snapshot(thread: Thread, rows: QuerySet[MultiModelRun]) -> Snapshot:
-    runs = list(with_details(rows).order_by("prompt__position"))
+    runs = list(with_details(rows).select_related("prompt", "final").order_by("prompt__position"))
+    messages = [message for run in runs for message in (run.prompt, run.final) if message]
     return Snapshot(
         thread=thread_view(thread),
-        messages=[message_view(message) for message in _messages_of(thread, runs)],
+        messages=[message_view(message) for message in sorted(messages, key=lambda message: message.position)],
         runs=run_views(runs),
     )
 
@@ -61,16 +62,17 @@ def brief_snapshot(thread: Thread) -> Snapshot:
     prefetch_related_objects(told, _generations())
     prefetch_related_objects(others, _generations(texts=False))
     views = {view["id"]: view for view in [*run_views(told), *(_run_view(run, texts=False) for run in others)]}
+    messages = Message.objects.filter(pk__in={message for run in told for message in (run.prompt_id, run.final_id)})
     return Snapshot(
         thread=thread_view(thread),
-        messages=[message_view(message) for message in _messages_of(thread, told)],
+        messages=[message_view(message) for message in messages],
         runs=[views[str(run.pk)] for run in runs],
     )
 
 
 def with_details(runs: QuerySet[MultiModelRun]) -> QuerySet[MultiModelRun]:
     """Fetch what :func:`run_views` reads in a constant number of queries."""
-    return runs.select_related("prompt").prefetch_related(_generations())
+    return runs.prefetch_related(_generations())
 
 
 def run_view(run_id: UUID) -> RunView:
@@ -111,6 +113,7 @@ def generation_view(generation: Generation, label: str | None = None, *, text: b
         "model": model_view(generation.model_id),
         "status": generation.status,
         "attempt": generation.attempt,
+        "stream": stream_name(generation.pk, generation.attempt),
         "text": generation.text if text else None,
         "reasoning": generation.reasoning if text else None,
         "reasoning_shortened": generation.reasoning_shortened,
@@ -134,13 +137,6 @@ def model_view(model_id: str) -> ModelView:
     """A model, also one that has left the catalogue."""
     model = catalogue.describe(model_id)
     return {"id": model.id, "label": model.label, "provider": model.provider, "demo": model.demo}
-
-
-def _messages_of(thread: Thread, runs: Iterable[MultiModelRun]) -> QuerySet[Message]:
-    """The prompts and the final answers of some runs."""
-    prompts = {run.prompt_id for run in runs}
-    messages = thread.messages.exclude(kind=Message.Kind.DRAFT)
-    return messages.filter(pk__in=prompts) | messages.filter(kind=Message.Kind.FINAL, parent__in=prompts)
 
 
 def _generations(*, texts: bool = True) -> "Prefetch[str]":

@@ -32,7 +32,7 @@ from runs.actions import (
     request_cancel,
     use,
 )
-from runs.choices import Choice, choice_of, council_choice, councils_of, picker, remembered
+from runs.choices import Asked, Choice, choice_of, council_choice, councils_of, last_asked, picker, remembered
 from runs.estimates import estimate
 from runs.events import Snapshot
 from runs.forms import Question
@@ -280,7 +280,7 @@ def _branch(request: SignedIn, thread: Thread, status: int = 200) -> HttpRespons
     """The branch that is shown, as a piece of the page."""
     if not is_fetch(request):
         return redirect("thread", thread.pk)
-    return render(request, "runs/branch.html", _conversation(request, thread), status=status)
+    return render(request, "runs/branch.html", _conversation(request, thread, last_asked(thread)), status=status)
 
 
 def _start_thread(request: SignedIn, question: Question) -> MultiModelRun:
@@ -326,10 +326,10 @@ def _thread(request: SignedIn, thread_id: UUID | str) -> Thread:
         raise Http404 from unknown
 
 
-def _proposed(request: SignedIn, thread: Thread | None) -> Choice:
+def _proposed(request: SignedIn, last: Asked | None) -> Choice:
     """The council that the address names, else what is remembered."""
     if (named := request.GET.get("council")) is None:
-        return remembered(request.user, thread)
+        return remembered(request.user, last)
     try:
         council = Council.objects.filter(owner_id=request.user.pk).get(pk=named)
     except (Council.DoesNotExist, ValidationError) as unknown:
@@ -383,8 +383,9 @@ def _turns(request: SignedIn, snapshot: Snapshot, branches: Branches) -> list[Tu
 def _page(
     request: SignedIn, thread: Thread | None, question: Question | None = None, sentence: str = "", status: int = 200
 ) -> HttpResponse:
-    conversation = _conversation(request, thread) if thread else {"active_run": ""}
-    choice = question.choice if question and question.choice.master else _proposed(request, thread)
+    last = last_asked(thread) if thread else None
+    conversation = _conversation(request, thread, last) if thread else {"active_run": ""}
+    choice = question.choice if question and question.choice.master else _proposed(request, last)
     context = {
         "picker": picker(choice),
         "councils": councils_of(request.user),
@@ -408,11 +409,11 @@ def _earlier_page(request: SignedIn, thread: Thread, before: str) -> HttpRespons
     return render(request, "runs/page.html", _around(request, thread) | context)
 
 
-def _conversation(request: SignedIn, thread: Thread) -> dict[str, Any]:
+def _conversation(request: SignedIn, thread: Thread, last: Asked | None) -> dict[str, Any]:
     """The newest part of the branch that is shown, the way to what stands before it, and the run that is active."""
     branches = Branches.of(thread)
     turns = _turns(request, branch_snapshot(thread, branches), branches)
-    active = thread.runs.filter(status__in=RUN_ACTIVE).first()
+    active = last.run if last and last.run.status in RUN_ACTIVE else None
     return {
         "thread": thread,
         "turns": turns,

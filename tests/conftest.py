@@ -17,6 +17,7 @@ import django
 import hypothesis
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from tests.servers import valkey
 
@@ -91,12 +92,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(autouse=True)
 def nothing_known_of_the_past() -> None:
-    """A test in which something was away costs the next one nothing."""
+    """A test in which something was away costs the next one nothing, and one that asked in German asks for no other."""
     from runs.consumers import DATABASE
     from threads.connections import REDIS
 
     for breaker in (DATABASE, REDIS):
         breaker.reset()
+    translation.deactivate()
 
 
 @pytest.fixture

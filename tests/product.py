@@ -246,7 +246,7 @@ class Product:
             f"for name in {list(names)!r}:\n"
             f"    u = User.objects.create(username=name, is_staff={staff}, is_superuser={staff}, password=password)\n"
             "    s = SessionStore(); s['_auth_user_id'] = str(u.pk)\n"
-            "    s['_auth_user_backend'] = 'django.contrib.auth.backends.ModelBackend'\n"
+            "    s['_auth_user_backend'] = 'threads.accounts.People'\n"
             "    s['_auth_user_hash'] = u.get_session_auth_hash(); s.create()\n"
             "    print(json.dumps([Token.objects.create(user=u).key, s.session_key]))"
         )

@@ -31,6 +31,9 @@ class Viewer:
         self.finals: dict[str, str] = {}
         self.resyncs = 0
         self._run_of: dict[str, str] = {}
+        self._streams: dict[str, tuple[str, str, int]] = {}
+        """By name: the run, the generation and the attempt."""
+        self._unknown_since = 0.0
         self._ended: set[str] = set()
         self._held: dict[str, list[dict[str, Any]]] = {}
         self._incomplete: dict[str, None] = {}
@@ -48,14 +51,22 @@ class Viewer:
     async def hear(self, said: str | bytes) -> dict[str, Any]:
         """Apply what one message says: a frame, or a list of them."""
         whole = json.loads(said)
-        frames: list[dict[str, Any]] = whole if isinstance(whole, list) else [whole]
-        for frame in frames:
+        for each in whole if isinstance(whole, list) else [whole]:
+            frame = each if isinstance(each, dict) else self._delta(*each)
             self.frames.append((time.monotonic(), frame))
             await self._apply(frame)
         asked, self._incomplete = self._incomplete, {}
         for run in asked:
             await self._ask(run)
-        return frames[-1]
+        return frame
+
+    def _delta(self, stream: str, offset: int, text: str) -> dict[str, Any]:
+        """A piece of text, with what its short name stands for."""
+        frame = {"type": "generation.delta", "stream": stream, "offset": offset, "text": text}
+        if stream in self._streams:
+            run, generation, attempt = self._streams[stream]
+            frame |= {"run": run, "generation": generation, "attempt": attempt}
+        return frame
 
     async def _receive(self) -> str | bytes:
         while True:
@@ -73,7 +84,8 @@ class Viewer:
         return list(active)
 
     async def _ask(self, run: str) -> None:
-        await self.socket.send(json.dumps({"type": "snapshot", "run": run}))
+        """Ask how a run stands, or the whole thread."""
+        await self.socket.send(json.dumps({"type": "snapshot", "run": run} if run else {"type": "snapshot"}))
 
     async def _apply(self, frame: dict[str, Any]) -> None:
         kind = frame["type"]
@@ -89,6 +101,7 @@ class Viewer:
         elif kind == "generation.delta":
             await self._take_delta(frame)
         elif kind in ("generation.started", "generation.restarted"):
+            self._streams[frame["stream"]] = frame["run"], frame["generation"], frame["attempt"]
             self._begin(frame["run"], frame["generation"], frame["attempt"])
         elif kind in TELL_A_GENERATION:
             self._take_generation(frame["generation"])
@@ -105,6 +118,11 @@ class Viewer:
             self._ended.discard(generation)
 
     async def _take_delta(self, frame: dict[str, Any]) -> None:
+        if "run" not in frame:
+            if time.monotonic() - self._unknown_since > SILENCE:
+                self._unknown_since = time.monotonic()
+                await self._ask("")
+            return
         generation = frame["generation"]
         if generation in self._ended or frame["attempt"] < self.attempts.get(generation, 0):
             return
@@ -127,6 +145,7 @@ class Viewer:
 
     def _take_generation(self, view: dict[str, Any]) -> None:
         generation = view["id"]
+        self._streams[view["stream"]] = view["run"], generation, view["attempt"]
         if view["attempt"] < self.attempts.get(generation, 0):
             return
         self._begin(view["run"], generation, view["attempt"])

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
@@ -38,6 +39,15 @@ class SignInTokens(PasswordResetTokenGenerator):
 
 
 tokens = SignInTokens()
+
+
+class People(ModelBackend):
+    """Whoever is signed in comes with what they prefer: every page needs both."""
+
+    def get_user(self, user_id: int) -> User | None:
+        """Read in one query."""
+        user = User.objects.select_related("preferences").filter(pk=user_id).first()
+        return user if user and self.user_can_authenticate(user) else None
 
 
 def owner() -> User:

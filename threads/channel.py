@@ -122,9 +122,9 @@ def wire(thread_id: UUID | str, *events: Event) -> tuple[str, bytes]:
 
 
 def encode(*events: Event) -> str:
-    """The text of a frame: one event is an object, several are a list."""
+    """The text of a frame: one event is an object; several, or a bare one, are a list."""
     payloads = [event.payload() for event in events]
-    whole = payloads[0] if len(payloads) == 1 else payloads
+    whole = payloads[0] if len(payloads) == 1 and not events[0].bare else payloads
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
 

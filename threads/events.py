@@ -1,6 +1,6 @@
 """What a thread itself can say on its socket, and the form of every event. The other words are in ``runs.events``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypedDict
 
 
@@ -30,10 +30,13 @@ class Event:
     """One frame on a thread's socket: a ``type`` and the fields of its class."""
 
     type: ClassVar[str]
+    bare: ClassVar[bool] = False
+    """Said so often that it is a list of its fields alone; ``type`` only names it."""
 
-    def payload(self) -> dict[str, Any]:
-        """The JSON object that a client receives."""
-        return {"type": self.type, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
+    def payload(self) -> dict[str, Any] | list[Any]:
+        """What a client receives, as JSON."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return list(said.values()) if self.bare else {"type": self.type, **said}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from threads.models import Message, Thread
 
@@ -53,14 +53,15 @@ def list_threads(threads: QuerySet[Thread], words: str = "", after: UUID | None 
     """The part of these threads that begins behind ``after``; only those in which all of the words stand."""
     words = " ".join(words.replace("\x00", "").split())[:WORDS_MAX_CHARS]
     wanted = words.split()[:WORDS_MAX]
-    found = search(threads, words).order_by("-updated_at", "-pk")
-    pinned = [] if wanted or after else list(threads.filter(pinned_at__isnull=False).order_by("-pinned_at"))
+    found = search(threads, words).order_by("-updated_at", "-pk").defer("system_prompt")
     rest = found if wanted else found.filter(pinned_at=None)
     if after is not None:
         rest = _behind(rest, after)
-    part = list(rest[: LISTED + 1])
-    older = part[LISTED - 1].pk if len(part) > LISTED else None
-    return Listing(_rows([*pinned, *part[:LISTED]], wanted), words, older, first=after is None)
+    part = rest[: LISTED + 1]
+    rows = list(part if wanted or after else _below_the_pinned(threads, part))
+    shown = LISTED if wanted else LISTED + sum(thread.pinned_at is not None for thread in rows)
+    older = rows[shown - 1].pk if len(rows) > shown else None
+    return Listing(_rows(rows[:shown], wanted), words, older, first=after is None)
 
 
 def search(threads: QuerySet[Thread], words: str) -> QuerySet[Thread]:
@@ -74,6 +75,11 @@ def search(threads: QuerySet[Thread], words: str) -> QuerySet[Thread]:
         turns = Message.objects.filter(_holds("content", word), thread=OuterRef("pk")).exclude(kind=Message.Kind.DRAFT)
         found = found.filter(_holds("title", word) | Exists(turns))
     return found
+
+
+def _below_the_pinned(threads: QuerySet[Thread], part: QuerySet[Thread]) -> QuerySet[Thread]:
+    both = threads.filter(Q(pinned_at__isnull=False) | Q(pk__in=part.values("pk"))).defer("system_prompt")
+    return both.order_by(F("pinned_at").desc(nulls_last=True), "-updated_at", "-pk")
 
 
 def _behind(threads: QuerySet[Thread], after: UUID) -> QuerySet[Thread]:

@@ -13,7 +13,7 @@ def preferences_of(user: AbstractBaseUser | AnonymousUser) -> Preferences:
     """What this person chose, or what is so for everybody."""
     if user.pk is None:
         return Preferences()
-    return Preferences.objects.filter(user_id=user.pk).first() or Preferences(user_id=user.pk)
+    return getattr(user, "preferences", None) or Preferences(user_id=user.pk)
 
 
 def of_the_person(request: HttpRequest) -> dict[str, Any]:

@@ -28,17 +28,31 @@ def _refer(record: type, place: str, found: dict[str, Schema]) -> Schema:
 
 
 def _record(record: type, place: str, found: dict[str, Schema]) -> Schema:
-    hints = get_type_hints(record)
+    hints = {name: hint for name, hint in get_type_hints(record).items() if name != "bare"}
     properties = {
         name: {"const": record.type} if get_origin(hint) is ClassVar else _of(hint, place, found)  # type: ignore[attr-defined]
         for name, hint in hints.items()
     }
+    if getattr(record, "bare", False):
+        return _list_of(record, properties)
     required = set(hints) if is_dataclass(record) else record.__required_keys__  # type: ignore[attr-defined]
     return {
         "type": "object",
         "description": getdoc(record),
         "properties": properties,
         "required": [name for name in hints if name in required],
+    }
+
+
+def _list_of(record: type, properties: dict[str, Schema]) -> Schema:
+    """A bare event: its fields in their order."""
+    fields = [{"title": name, **schema} for name, schema in properties.items() if "const" not in schema]
+    return {
+        "type": "array",
+        "description": getdoc(record),
+        "prefixItems": fields,
+        "items": False,
+        "minItems": len(fields),
     }
 
 

@@ -5,7 +5,7 @@ A waiting thread costs 0.08 MB; a loop, a client or a connection for each task w
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -20,6 +20,11 @@ _running: list[asyncio.AbstractEventLoop] = []
 def submit(coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
     """Run a coroutine in the loop of this process, from any thread."""
     return asyncio.run_coroutine_threadsafe(coroutine, _loop())
+
+
+def call(act: Callable[[], None]) -> None:
+    """Do something short in the loop of this process, from any thread."""
+    _loop().call_soon_threadsafe(act)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -8,13 +8,14 @@ from uuid import UUID
 import redis
 from django.conf import settings
 
-from runs.events import GenerationBlock, GenerationDelta, GenerationReasoning
+from runs.events import GenerationBlock, GenerationDelta, GenerationReasoning, stream_name
 from threads import channel, live
 from threads.breaker import NotTried
 from threads.connections import REDIS, async_client, cancelled
 from threads.events import Event
 from threads.formatting import Block, Splitter
 from threads.replies import Batches, Command
+from workers import loop
 from workers.formatting import formatter
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class GrowingText:
         self.run_id = str(run_id)
         self.generation_id = str(generation_id)
         self.attempt = attempt
+        self._name = stream_name(generation_id, attempt)
         self.length = 0
         """Characters."""
         self.shortened = False
@@ -74,6 +76,7 @@ class GrowingText:
         self._thoughts = _Stream(live.reasoning_key(generation_id, attempt))
         self._thoughts_length = 0
         self._finished = False
+        self._hidden = False
         self._splitter = Splitter()
         self._blocks: list[GenerationBlock] = []
         self._pusher: Pusher | None = None
@@ -82,13 +85,21 @@ class GrowingText:
         """Pieces are about to come; called in the loop, and :meth:`finish` once they are over."""
         self._sender().open += 1
 
+    def hide(self) -> None:
+        """Send nothing until :meth:`show`; called before pieces come."""
+        self._hidden = True
+
+    def show(self) -> None:
+        """Send what has come, and from now on whatever comes; from any thread."""
+        loop.call(self._show)
+
     def append(self, piece: str) -> None:
         """Add what came; the next flush sends it."""
         self._answer.pieces.append(piece)
         self._answer.waiting.append(piece)
         self.length += len(piece)
         self._format(self._splitter.feed(piece))
-        self._sender().wake(self)
+        self._wake_sender()
 
     def think(self, piece: str) -> None:
         """Add a thought, as long as there is room; what does not fit is neither kept nor sent."""
@@ -99,7 +110,7 @@ class GrowingText:
         self._thoughts.pieces.append(piece[:room])
         self._thoughts.waiting.append(piece[:room])
         self._thoughts_length += len(piece)
-        self._sender().wake(self)
+        self._wake_sender()
 
     def finish(self) -> None:
         """No more comes: what is left is a block too."""
@@ -126,6 +137,14 @@ class GrowingText:
         self._blocks.clear()
         return events
 
+    def _show(self) -> None:
+        self._hidden = False
+        self._wake_sender()
+
+    def _wake_sender(self) -> None:
+        if not self._hidden:
+            self._sender().wake(self)
+
     def _sender(self) -> "Pusher":
         if self._pusher is None:
             self._pusher = _pusher()
@@ -146,13 +165,11 @@ class GrowingText:
                 html=html,
             )
         )
-        self._sender().wake(self)
+        self._wake_sender()
 
     def _flush_text(self, commands: list[Command]) -> GenerationDelta:
         offset, text = self._answer.flush_into(commands, last=self._finished)
-        return GenerationDelta(
-            run=self.run_id, generation=self.generation_id, attempt=self.attempt, offset=offset, text=text
-        )
+        return GenerationDelta(stream=self._name, offset=offset, text=text)
 
     def _flush_thoughts(self, commands: list[Command]) -> GenerationReasoning:
         offset, text = self._thoughts.flush_into(commands, last=self._finished)
@@ -189,14 +206,13 @@ class Pusher:
         self._awake.set()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while not cancelled():
             await self._awake.wait()
             self._awake.clear()
-            begun = loop.time()
+            begun = time.monotonic()
             await self._flush()
             gap = min(self.open * FLUSH_SECONDS_A_TEXT, settings.FLUSH_SECONDS)
-            await asyncio.sleep(max(0.0, begun + gap - loop.time()))
+            await asyncio.sleep(max(0.0, begun + gap - time.monotonic()))
 
     async def _flush(self) -> None:
         texts, self._changed = list(self._changed), {}
@@ -228,7 +244,7 @@ _pushers: dict[asyncio.AbstractEventLoop, Pusher] = {}
 
 def _pusher() -> Pusher:
     """The pusher of the running loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _pushers:
-        _pushers[loop] = Pusher()
-    return _pushers[loop]
+    running = asyncio.get_running_loop()
+    if running not in _pushers:
+        _pushers[running] = Pusher()
+    return _pushers[running]

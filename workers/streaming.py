@@ -35,20 +35,22 @@ _open: set["Future[FinishReason]"] = set()
 
 def stream_generation(generation_id: UUID) -> None:
     """Claim a generation, read its model's answer into it, and end it. Does nothing when somebody else has it."""
-    held = actions.claim(generation_id)
-    if held is None:
-        return
+    with actions.telling_later():
+        if (held := actions.claim(generation_id)) is not None:
+            _stream(held)
+
+
+def _stream(held: Claim) -> None:
     reading = None
     try:
         reading = _prepare(held)
-        if reading is not None:
-            _read(held, reading)
+        _read(held, reading)
     except ProviderError as error:
         actions.fail(held, Ending(text=""), Failure(error.code, error.message))
     except OperationalError:
         raise  # the database is away: the row stays as it is, and the sweeper brings it on
     except Exception:
-        logger.exception("Generation %s met an error of our own", generation_id)
+        logger.exception("Generation %s met an error of our own", held.generation.pk)
         ending = _ending(reading) if reading else Ending(text="")
         _insist(lambda: actions.fail(held, ending, Failure("internal", _INTERNAL)))
     finally:
@@ -73,8 +75,8 @@ def stop_all() -> None:
         future.cancel()
 
 
-def _prepare(held: Claim) -> Reading | None:
-    """What to ask and where; ``None`` when the claim was lost meanwhile.
+def _prepare(held: Claim) -> Reading:
+    """What to ask and where.
 
     Raises:
         ProviderError: the model's provider is not configured.
@@ -82,12 +84,9 @@ def _prepare(held: Claim) -> Reading | None:
     generation = held.generation
     model = catalogue.describe(generation.model_id)
     reach = _reach(model.provider)
-    turns = _turns(generation)
-    if actions.store_prompt(held, [{"role": turn.role, "content": turn.content} for turn in turns]) is not Hold.KEPT:
-        return None
     request = Request(
         model=model.name,
-        turns=turns,
+        turns=_turns(generation),
         max_output_tokens=settings.OUTPUT_MAX_TOKENS,
         connect_timeout=settings.CONNECT_TIMEOUT,
         tokens_per_second=model.tokens_per_second,
@@ -98,18 +97,30 @@ def _prepare(held: Claim) -> Reading | None:
 
 def _read(held: Claim, reading: Reading) -> None:
     """Read in the loop, while the saver keeps what came and renews the lease."""
-    connection.close()  # nothing is held while a vendor is waited for
+    reading.text.hide()
     future = loop.submit(reading.run())
     _open.add(future)
-    if _stopping.is_set():  # it was set between our claim and here, so nobody else cancels this stream
-        future.cancel()
     try:
+        _note_begun(held, reading)
+        connection.close()  # nothing is held while a vendor is waited for
+        if _stopping.is_set():  # it was set between our claim and here, so nobody else cancels this stream
+            future.cancel()
         with saver.saving(held, reading, future) as saved:
             wait([future])
         _end(held, reading, future, saved.hold)
     finally:
         future.cancel()
         _open.discard(future)
+
+
+def _note_begun(held: Claim, reading: Reading) -> None:
+    """What the vendor need not wait for: to tell that a text begins, before its first piece, and to keep what was sent.
+
+    A claim that was lost or stopped meanwhile is found out by the saver.
+    """
+    actions.tell_now()
+    reading.text.show()
+    actions.store_prompt(held, [{"role": turn.role, "content": turn.content} for turn in reading.request.turns])
 
 
 def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Hold) -> None:
@@ -188,7 +199,7 @@ def _turns(generation: Generation) -> tuple[Turn, ...]:
     if generation.kind == Generation.Kind.CANDIDATE:
         return candidate_turns(system, history)
     labels: dict[str, str] = generation.labels or {}
-    candidates = {str(g.pk): g for g in run.generations.filter(kind=Generation.Kind.CANDIDATE)}
+    candidates = {str(g.pk): g for g in run.generations.filter(kind=Generation.Kind.CANDIDATE).defer("sent_prompt")}
     return synthesis_turns(
         system,
         history,

@@ -17,7 +17,7 @@ from celery.exceptions import Reject
 from celery.signals import worker_init, worker_shutting_down
 from django.conf import settings
 
-from runs import orchestration
+from runs import actions, orchestration
 from runs.sweeping import Sweeper
 from workers import streaming
 
@@ -56,9 +56,10 @@ def sweep() -> None:
 
 
 def _synthesize(run_id: UUID) -> None:
-    orchestration.join(run_id)
-    for generation_id in orchestration.waiting_synthesis(run_id):
-        streaming.stream_generation(generation_id)
+    with actions.telling_later():
+        orchestration.join(run_id)
+        for generation_id in orchestration.waiting_synthesis(run_id):
+            streaming.stream_generation(generation_id)
     orchestration.advance(run_id)
 
 

@@ -24,6 +24,7 @@ from runs.actions.recovery import (
 from runs.actions.retrying import Superseded, retry, retry_generation
 from runs.actions.start import EVERYBODY, KeyReused, Quorum, ThreadBusy, check_choice, start_run
 from runs.actions.stopping import request_cancel, stop_all, stop_generation, stop_queued
+from runs.actions.telling import tell_now, telling_later
 
 __all__ = [
     "EVERYBODY",
@@ -76,6 +77,8 @@ __all__ = [
     "stopping",
     "store_prompt",
     "take_up",
+    "tell_now",
+    "telling_later",
     "unsettled",
     "use",
 ]

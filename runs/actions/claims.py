@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 
 from runs.actions import gates
 from runs.actions.telling import tell_generation, tell_on_commit
-from runs.events import GenerationRestarted, GenerationStarted, GenerationWaiting
+from runs.events import GenerationRestarted, GenerationStarted, GenerationWaiting, stream_name
 from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
 from threads.events import Event
 
@@ -93,7 +93,7 @@ def claim(generation_id: UUID) -> Claim | None:
 
 
 def store_prompt(held: Claim, turns: list[dict[str, str]]) -> Hold:
-    """Keep exactly what is about to be sent to the model."""
+    """Keep exactly what is sent to the model."""
     with transaction.atomic():
         return _hold(held, held.rows().update(sent_prompt=turns))
 
@@ -145,28 +145,35 @@ def _batches(texts: Mapping[Claim, str]) -> Iterator[dict[Claim, str]]:
 
 
 def _claim(generation_id: UUID) -> Claim | None:
-    owner = uuid4()
-    # The conditions on the row itself stay outside of any join: PostgreSQL checks only those again after a wait.
+    # The conditions on the row itself are looked at again after a wait for its lock; those of the run never are.
     queued = Generation.objects.filter(pk=generation_id, status=GenerationStatus.QUEUED, cancel_requested_at=None)
-    changed = queued.filter(_run_wants_it()).update(
-        status=GenerationStatus.STREAMING,
-        lease_owner=owner,
-        lease_expires_at=_lease_end(),
-        queued_at=None,
-        next_retry_at=None,
-        waiting_for="",
-        attempt=F("attempt") + 1,
-        text="",
-        **NO_THOUGHTS.fields(),
-        error_code="",
-        error_message="",
-        started_at=Now(),
-        first_token_at=None,
-        ended_at=None,
-    )
-    if not changed:
+    with_run = queued.select_related("run__prompt", "run__thread", "thread").defer("sent_prompt").annotate(now=Now())
+    try:
+        generation = with_run.select_for_update(of=("self",)).get()
+    except Generation.DoesNotExist:
         return None
-    generation = Generation.objects.select_related("run__prompt", "run__thread", "thread").get(pk=generation_id)
+    now: datetime = generation.now  # type: ignore[attr-defined]  # annotated
+    if not _run_wants(generation, now):
+        return None
+    owner = uuid4()
+    begun = {
+        "status": GenerationStatus.STREAMING,
+        "lease_owner": owner,
+        "queued_at": None,
+        "next_retry_at": None,
+        "waiting_for": "",
+        "attempt": generation.attempt + 1,
+        "text": "",
+        **NO_THOUGHTS.fields(),
+        "error_code": "",
+        "error_message": "",
+        "started_at": now,
+        "first_token_at": None,
+        "ended_at": None,
+    }
+    Generation.objects.filter(pk=generation_id).update(lease_expires_at=_lease_end(), **begun)
+    for name, value in begun.items():
+        setattr(generation, name, value)
     if wait := gates.wait(generation):
         raise _MustWait(wait)
     _tell_begun(generation)
@@ -204,21 +211,21 @@ def _lease_end() -> Any:
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def _run_wants_it() -> Q:
+def _run_wants(generation: Generation, now: datetime) -> bool:
     """Candidates are wanted from the start on, also late ones; a synthesis while its run is synthesizing.
 
     A further version of the final answer is wanted once its run has one; until it is whole it is not the current one.
     """
-    runs = MultiModelRun.objects.filter(cancel_requested_at=None, deadline_at__gt=Now())
-    synthesis = Generation.Kind.SYNTHESIS
-    return (
-        Q(kind=Generation.Kind.CANDIDATE, run__in=runs.exclude(status=RunStatus.QUEUED))
-        | Q(kind=synthesis, current=True, run__in=runs.filter(status=RunStatus.SYNTHESIZING))
-        | Q(kind=synthesis, current=False, run__in=runs.filter(status=RunStatus.COMPLETED))
-    )
+    run = generation.run
+    if run.cancel_requested_at or run.deadline_at <= now:
+        return False
+    if generation.kind == Generation.Kind.CANDIDATE:
+        return run.status != RunStatus.QUEUED
+    return run.status == (RunStatus.SYNTHESIZING if generation.current else RunStatus.COMPLETED)
 
 
 def _tell_begun(generation: Generation) -> None:
     word: Callable[..., Event] = GenerationStarted if generation.attempt == 1 else GenerationRestarted
-    about = {"run": str(generation.run_id), "generation": str(generation.pk), "attempt": generation.attempt}
+    attempt, stream = generation.attempt, stream_name(generation.pk, generation.attempt)
+    about = {"run": str(generation.run_id), "generation": str(generation.pk), "attempt": attempt, "stream": stream}
     tell_on_commit(generation.run.thread_id, lambda: word(**about))

@@ -46,9 +46,9 @@ def put_answer(run: MultiModelRun, text: str, model_id: str) -> None:
     tell_on_commit(run.thread_id, lambda: RunCompleted(run=run_event_view(run.pk), message=view))
 
 
-def fail_run(run_id: UUID, rows: Runs, code: str, message: str) -> bool:
+def fail_run(run_id: UUID, rows: Runs, code: str, message: str, **fields: str) -> bool:
     """End a run without an answer, if ``rows`` still holds it. Returns whether it did."""
-    return _end(run_id, rows, RunStatus.FAILED, error_code=code, error_message=message)
+    return _end(run_id, rows, RunStatus.FAILED, error_code=code, error_message=message, **fields)
 
 
 def cancel_run(run_id: UUID, rows: Runs) -> bool:

@@ -2,14 +2,14 @@
 
 import random
 import secrets
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -57,9 +57,10 @@ def settle(run_id: UUID) -> bool:
         return False
     with transaction.atomic():
         lock_threads(Thread.objects.filter(runs=run_id))
-        if joinable(MultiModelRun.objects.filter(pk=run_id)).update(status=RunStatus.SYNTHESIZING):
-            run = MultiModelRun.objects.select_related("prompt", "thread").get(pk=run_id)
-            return _conclude_answers(run)
+        rows = MultiModelRun.objects.select_related("prompt", "thread").annotate(now=Now())
+        run = rows.select_for_update(of=("self",)).get(pk=run_id)
+        if run.status == RunStatus.ANSWERING:
+            return _conclude_answers(run, run.now)  # type: ignore[attr-defined]  # annotated
         return _conclude_synthesis(run_id)
 
 
@@ -78,12 +79,13 @@ def request_synthesis(run_id: UUID) -> bool:
     return bool(asked)
 
 
-def joinable(runs: QuerySet[MultiModelRun]) -> QuerySet[MultiModelRun]:
-    """Those that wait for drafts no longer: all have ended, or a quorum allows to go on without the rest."""
+def joinable() -> QuerySet[MultiModelRun]:
+    """Those that wait for drafts no longer, as :func:`settle` sees it: a query for whoever looks at all runs."""
     active = Generation.objects.filter(run=OuterRef("pk"), kind=Generation.Kind.CANDIDATE, status__in=GENERATION_ACTIVE)
     count = _drafts().order_by().values("run").annotate(count=Count("pk")).values("count")
     quorum = Q(soft_deadline_at__lte=Now(), minimum__lte=Subquery(count)) | Q(synthesis_requested_at__isnull=False)
-    return runs.filter(status=RunStatus.ANSWERING).filter(~Exists(active) | (quorum & Exists(_drafts())))
+    answering = MultiModelRun.objects.filter(status=RunStatus.ANSWERING)
+    return answering.filter(~Exists(active) | (quorum & Exists(_drafts())))
 
 
 def letter(index: int) -> str:
@@ -106,26 +108,40 @@ def _drafts() -> QuerySet[Generation]:
     return whole.exclude(finish_reason=REFUSAL).exclude(text="")
 
 
-def _conclude_answers(run: MultiModelRun) -> bool:
+def _conclude_answers(run: MultiModelRun, now: datetime) -> bool:
     # Held until the join is committed: a draft that lands meanwhile waits, and is then late.
-    candidates = list(run.generations.filter(kind=Generation.Kind.CANDIDATE).defer("sent_prompt").select_for_update())
-    drafts = [candidate for candidate in candidates if not _why_missing(candidate)]
-    joined = MultiModelRun.objects.filter(status=RunStatus.SYNTHESIZING)
-    enough = len(drafts) >= (1 if run.synthesis_requested_at else run.minimum)
+    generations = list(run.generations.defer("sent_prompt").select_for_update())
+    candidates = [each for each in generations if each.kind == Generation.Kind.CANDIDATE]
+    drafts = [candidate for candidate in candidates if gave_a_draft(candidate)]
+    if not _may_join(run, candidates, len(drafts), now):
+        return False
+    answering = MultiModelRun.objects.filter(status=RunStatus.ANSWERING)
     if run.cancel_requested_at or all(each.status == GenerationStatus.CANCELLED for each in candidates):
-        cancel_run(run.pk, joined)
-    elif not enough:
-        _set_outcome(run, Outcome.NONE)
-        fail_run(run.pk, joined, *_too_few(run, candidates, len(drafts)))
+        cancel_run(run.pk, answering)
+    elif len(drafts) < _needed(run):
+        fail_run(run.pk, answering, *_too_few(run, candidates, len(drafts)), outcome=Outcome.NONE)
     elif len(drafts) == 1:
-        _set_outcome(run, Outcome.SINGLE)
+        _begin_synthesis(run, Outcome.SINGLE)
         complete_run(drafts[0], drafts[0].text)
     else:
-        _set_outcome(run, Outcome.FULL if len(drafts) == len(candidates) else Outcome.DEGRADED)
-        create_synthesis(run, drafts, run.master_model)
+        _begin_synthesis(run, Outcome.FULL if len(drafts) == len(candidates) else Outcome.DEGRADED)
+        create_synthesis(run, drafts, run.master_model, before=generations)
         tell_run(run, RunSynthesizing)
         return True
     return False
+
+
+def _may_join(run: MultiModelRun, candidates: Sequence[Generation], drafts: int, now: datetime) -> bool:
+    """Whether nobody is waited for any longer: all have ended, or a quorum allows to go on without the rest."""
+    if not any(candidate.status in GENERATION_ACTIVE for candidate in candidates):
+        return True
+    over = run.soft_deadline_at is not None and run.soft_deadline_at <= now
+    return drafts >= max(1, _needed(run)) and (over or run.synthesis_requested_at is not None)
+
+
+def _needed(run: MultiModelRun) -> int:
+    """How many drafts the final answer needs."""
+    return 1 if run.synthesis_requested_at else run.minimum
 
 
 def _conclude_synthesis(run_id: UUID) -> bool:
@@ -167,14 +183,19 @@ def _give_up(failed: Generation) -> bool:
     return False
 
 
-def create_synthesis(run: MultiModelRun, drafts: Sequence[Generation], author: str, **fields: Any) -> None:
-    """A further version of the final answer, from these drafts under letters that are shuffled for it."""
+def create_synthesis(
+    run: MultiModelRun, drafts: Sequence[Generation], author: str, *, before: Iterable[Generation], **fields: Any
+) -> None:
+    """A further version of the final answer, from these drafts under letters that are shuffled for it.
+
+    ``before``: those of the run's generations among which all earlier versions are.
+    """
     seed = secrets.randbits(62)
     shuffled = list(drafts)
     random.Random(seed).shuffle(shuffled)  # noqa: S311 (an order that can be told again from its seed, not a secret)
     labels = {letter(index): str(draft.pk) for index, draft in enumerate(shuffled)}
-    version = run.generations.filter(kind=Generation.Kind.SYNTHESIS).aggregate(last=Max("version"))["last"] or 0
-    _create(run, author, 0, version + 1, labels=labels, seed=seed, **fields)
+    last = max((each.version for each in before if each.kind == Generation.Kind.SYNTHESIS), default=0)
+    _create(run, author, 0, last + 1, labels=labels, seed=seed, **fields)
 
 
 def gave_a_draft(candidate: Generation) -> bool:
@@ -222,5 +243,6 @@ def _too_few(run: MultiModelRun, candidates: Sequence[Generation], drafts: int) 
     return "too_few_drafts", " ".join([sentence, *causes])
 
 
-def _set_outcome(run: MultiModelRun, outcome: Outcome) -> None:
-    MultiModelRun.objects.filter(pk=run.pk).update(outcome=outcome)
+def _begin_synthesis(run: MultiModelRun, outcome: Outcome) -> None:
+    """The caller holds the run."""
+    MultiModelRun.objects.filter(pk=run.pk).update(status=RunStatus.SYNTHESIZING, outcome=outcome)

@@ -84,7 +84,7 @@ def unsettled() -> list[UUID]:
     )
     concluded = MultiModelRun.objects.filter(~Exists(synthesis), status=RunStatus.SYNTHESIZING)
     return [
-        *joinable(MultiModelRun.objects.all()).values_list("pk", flat=True),
+        *joinable().values_list("pk", flat=True),
         *concluded.values_list("pk", flat=True),
     ]
 

@@ -1,6 +1,9 @@
 """What the verbs say to the sockets, once what they wrote is committed."""
 
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from django.db import transaction
@@ -11,10 +14,48 @@ from runs.snapshot import generation_view, run_event_view
 from threads import channel
 from threads.events import Event
 
+logger = logging.getLogger(__name__)
+
+Word = Callable[[], None]
+
+
+class _Gathered(threading.local):
+    words: list[Word] | None = None
+    """``None`` while this thread tells everything at once."""
+
+
+_gathered = _Gathered()
+
+
+@contextmanager
+def telling_later() -> Iterator[None]:
+    """Within the context this thread gathers its words, until :func:`tell_now` or the end of the outermost context.
+
+    To make a word takes queries, and whoever waits for the next step need not wait for them.
+    """
+    if _gathered.words is not None:
+        yield
+        return
+    _gathered.words = []
+    try:
+        yield
+    finally:
+        tell_now()
+
+
+def tell_now() -> None:
+    """Tell what was gathered, in its order, and from now on everything at once."""
+    words, _gathered.words = _gathered.words or [], None
+    for tell in words:
+        try:
+            tell()
+        except Exception:  # as after any commit: what was done is done, and a client that misses it asks
+            logger.exception("A word to the sockets of a thread was not made")
+
 
 def tell_on_commit(thread_id: UUID, make: Callable[[], Event]) -> None:
     """Make the event after the commit, from what then stands in the database, and send it."""
-    transaction.on_commit(lambda: channel.send(thread_id, make()), robust=True)
+    transaction.on_commit(lambda: _tell(lambda: channel.send(thread_id, make())), robust=True)
 
 
 def tell_run(run: MultiModelRun, word: Callable[[RunView], Event]) -> None:
@@ -30,3 +71,10 @@ def tell_generation(generation: Generation, word: Callable[..., Event]) -> None:
         return word(run=str(generation.run_id), generation=generation_view(generation))
 
     tell_on_commit(generation.run.thread_id, make)
+
+
+def _tell(word: Word) -> None:
+    if _gathered.words is None:
+        word()
+    else:
+        _gathered.words.append(word)

@@ -1,5 +1,6 @@
 """Another version of a prompt: by editing, by asking again, over the page and over the API."""
 
+import re
 import uuid
 from typing import Any
 
@@ -12,7 +13,7 @@ from runs.snapshot import branch_snapshot, brief_snapshot, thread_snapshot
 from runs.turns import Turn, turns_of
 from tests.api import Api, refusal
 from tests.runs.rows import THREE, completed, counts, failed, fresh, started
-from threads.actions import show_branch
+from threads.actions import create_thread, pin_thread, save_preferences, show_branch
 from threads.branches import Branches
 from threads.models import Message, Thread
 
@@ -75,6 +76,19 @@ def test_a_run_that_is_active_on_another_branch_is_said(page: Client, ada: Any) 
     assert f'data-active-run="{active.pk}"' in html
     actions.request_cancel(active.pk)
     assert "data-elsewhere" not in page.get(f"/threads/{run.thread_id}/").content.decode()
+
+
+def test_a_run_that_is_active_again_is_found_though_another_was_begun_later(page: Client, ada: Any) -> None:
+    run = failed(ada)
+    edited(page, run)
+    actions.request_cancel(MultiModelRun.objects.get(status="queued").pk)
+    html = page.get(f"/threads/{run.thread_id}/").content.decode()
+    assert 'data-active-run=""' in html
+    assert f'value="{THREE[1]}"' in re.findall(r"<input[^>]*name=.master.[^>]*checked", html)[0]
+    assert actions.retry(run.pk)
+    html = page.get(f"/threads/{run.thread_id}/").content.decode()
+    assert f'data-elsewhere="{run.pk}"' in html
+    assert f'data-active-run="{run.pk}"' in html
 
 
 @pytest.mark.parametrize("prompt", ["", "zzz", "0b5f5e0e-3c1b-4a57-9d0e-2f6f6a1f3a11"])
@@ -192,15 +206,25 @@ def test_a_version_is_asked_over_the_api(ada: Any) -> None:
 
 
 def test_a_long_thread_opens_with_the_same_queries_as_a_short_one(
-    page: Client, ada: Any, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+    page: Client, ada: Any, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runs.snapshot.TURNS", 3)
     run = completed(ada)
-    with django_assert_max_num_queries(20) as short:
+    # The session, the person with preferences, the thread, the run asked last, the branches, runs with messages, their
+    # generations, verdicts, councils, the list of threads.
+    with django_assert_num_queries(10):
         page.get(f"/threads/{run.thread_id}/")
     for number in range(12):
         actions.request_cancel(started(ada, thread=fresh(run.thread), prompt=f"{number}?").pk)
-    with django_assert_max_num_queries(len(short)):
+    edited(page, run)
+    show_branch(fresh(run.thread), MultiModelRun.objects.get(prompt__content="0?").prompt_id)
+    actions.give_feedback(ada, run.generations.all()[0].pk, "up")
+    save_preferences(ada, theme="dark", send_key="enter", language="de")
+    for number in range(3):
+        actions.save_council(ada, f"{number}", master=THREE[0], secondaries=THREE[1:])
+        pin_thread(create_thread(ada), pinned=True)
+    with django_assert_num_queries(10):
         html = page.get(f"/threads/{run.thread_id}/").content.decode()
     assert html.count("data-run=") == 3
-    assert "Earlier turns" in html
+    assert "Frühere" in html
+    assert "data-elsewhere" in html

@@ -43,8 +43,10 @@ def test_the_command_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_every_word_has_a_type_of_its_own_and_says_what_it_means() -> None:
     described = schema()["$defs"]
-    types = [described[word.__name__]["properties"]["type"]["const"] for word in WORDS]
-    assert types == [word.type for word in WORDS]
+    bare = [word for word in WORDS if word.bare]
+    types = [described[word.__name__]["properties"]["type"]["const"] for word in WORDS if word not in bare]
+    assert types == [word.type for word in WORDS if word not in bare]
+    assert bare == [GenerationDelta]
     assert len(set(types)) == len(types)
     assert all(described[word.__name__]["description"] for word in WORDS)
 
@@ -83,7 +85,7 @@ def test_every_frame_that_is_said_keeps_to_the_schema(
     assert {event.type for event in said} == expected
     for event in said:
         frames.validate(event.payload())
-    frames.validate(GenerationDelta(run="r", generation="g", attempt=1, offset=0, text="x").payload())
+    frames.validate([GenerationDelta(stream="s", offset=0, text="x").payload()])
     thought = {"run": "r", "generation": "g", "attempt": 1, "offset": 0, "text": "x"}
     frames.validate(GenerationReasoning(**thought, shortened=False).payload())
     frames.validate(GenerationBlock(run="r", generation="g", attempt=1, start=0, end=1, html="<p>x</p>").payload())
@@ -94,7 +96,18 @@ def test_every_frame_that_is_said_keeps_to_the_schema(
 
 @pytest.mark.parametrize(
     "frame",
-    [{}, {"type": "nonsense"}, {"type": "generation.delta"}, {"type": "thread.updated", "thread": {"id": 1}}, [], None],
+    [
+        {},
+        {"type": "nonsense"},
+        {"type": "generation.started"},
+        {"type": "thread.updated", "thread": {"id": 1}},
+        [],
+        None,
+        ["a bare delta", 0, "outside of a list"],
+        [["stream", "offset", "text"]],
+        [["stream", 0]],
+        [["stream", 0, "text", "more"]],
+    ],
 )
 def test_the_schema_knows_what_is_no_frame(frames: Draft202012Validator, frame: Any) -> None:
     assert not frames.is_valid(frame)

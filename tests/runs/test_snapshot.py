@@ -218,12 +218,12 @@ def test_no_view_reads_what_was_sent_to_the_models(ada: Any) -> None:
 def test_it_takes_a_constant_number_of_queries(ada: Any, django_assert_num_queries: Any) -> None:
     run = completed(ada)
     thread = run.thread
-    with django_assert_num_queries(4):  # the branch, its runs with their prompts, generations, messages
+    with django_assert_num_queries(3):  # the branch, its runs with their messages, generations
         thread_snapshot(thread)
     for _ in range(4):
         run = started(ada, THREE * 2, thread=run.thread)
         actions.request_cancel(run.pk)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         thread_snapshot(thread)
     with django_assert_num_queries(5):  # the branch, its runs, generations with and without texts, messages
         brief_snapshot(thread)

@@ -575,6 +575,11 @@ def test_who_waits_for_a_provider_says_for_which(page: Client, ada: Any, setting
     assert f'data-generation="{second.pk}" data-status="queued" data-state="waiting"' in html
     assert "Waiting for <span data-provider>Swift Inc.</span>" in html
     assert "<legend>Swift Inc.</legend>" in page.get("/").content.decode()
+    german = page.get(f"/threads/{run.thread_id}/", headers={"Accept-Language": "de"}).content.decode()
+    assert "Wartet auf <span data-provider>Swift Inc.</span>" in german
+    change(second, waiting_for="")
+    assert "Waiting for <span data-provider></span>" in shown(page, run)
+    assert "Waiting for <span data-provider>Swift" not in shown(page, run)
 
 
 # --- going on without somebody ---

@@ -92,6 +92,13 @@ def test_somebody_who_may_not_sign_in_cannot_by_link(client: Client) -> None:
     assert client.get(accounts.link_path(user)).status_code == 403
 
 
+def test_who_may_no_longer_sign_in_is_signed_out(client: Client, ada: Any) -> None:
+    client.force_login(ada)
+    assert client.get("/").status_code == 200
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+    assert client.get("/").status_code == 302
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_the_same_moment_one_gets_in(link: str) -> None:
     def use(_: int) -> int:

@@ -29,6 +29,14 @@ def test_pinned_threads_stand_on_top_and_in_the_first_part_only(ada: Any, monkey
     assert titles(ada, after=first.older) == ["2", "1"]
 
 
+def test_what_was_pinned_last_stands_first_whenever_it_was_used(ada: Any) -> None:
+    threads = [actions.create_thread(ada, str(number)) for number in range(4)]
+    for thread in (threads[2], threads[0], threads[1]):
+        actions.pin_thread(thread, pinned=True)
+    assert titles(ada) == ["1", "0", "2", "3"]
+    assert listed(ada).older is None
+
+
 def test_a_list_that_changes_between_two_parts_skips_nothing(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "LISTED", 2)
     threads = [actions.create_thread(ada, str(number)) for number in range(5)]
@@ -109,7 +117,8 @@ def test_words_are_looked_for_in_the_newest_threads_and_no_more(ada: Any, monkey
 def test_a_part_of_the_list_costs_the_same_however_long_it_is(ada: Any, django_assert_num_queries: Any) -> None:
     for number in range(40):
         actions.add_prompt(actions.create_thread(ada, f"Title {number}"), "a needle")
-    with django_assert_num_queries(2):  # the pinned ones and the part
-        assert len(listed(ada).rows) == listing.LISTED
+    actions.pin_thread(actions.create_thread(ada, "pinned"), pinned=True)
+    with django_assert_num_queries(1):
+        assert len(listed(ada).rows) == 1 + listing.LISTED
     with django_assert_num_queries(3):  # the part, and where the word stands
         assert len(listed(ada, "needle").rows) == listing.LISTED

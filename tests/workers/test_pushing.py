@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgpack
 import pytest
 import redis
 
+from runs.events import GenerationDelta, stream_name
 from threads import live
-from threads.channel import group_name, wire
+from threads.channel import encode, group_name, wire
 from threads.connections import async_client
 from threads.replies import Batches
 from workers import pushing
@@ -33,7 +34,7 @@ async def listen():
                 while len(got) < count:
                     message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1)
                     if message:
-                        got.append(json.loads(msgpack.unpackb(message["data"])["text"]))
+                        got.append(said(msgpack.unpackb(message["data"])["text"]))
             return got
 
         return frames
@@ -42,6 +43,18 @@ async def listen():
     for pubsub in subscriptions:
         await pubsub.aclose()
     await async_client().aclose()
+
+
+def said(text):
+    """A frame or several, with their names: bare ones among them are deltas."""
+    whole = json.loads(text)
+    frames = [
+        each
+        if isinstance(each, dict)
+        else {"type": "generation.delta", "name": each[0], "offset": each[1], "text": each[2]}
+        for each in (whole if isinstance(whole, list) else [whole])
+    ]
+    return frames[0] if len(frames) == 1 else frames
 
 
 def text_of(thread_id=None):
@@ -77,7 +90,7 @@ async def test_offsets_count_utf16_units(listen, settings):
         text.append(piece)
         got += await frames(1)
     assert [frame["offset"] for frame in got] == [0, 2, 3, 7]
-    assert {frame["attempt"] for frame in got} == {1}
+    assert {frame["name"] for frame in got} == {stream_name(UUID(text.generation_id), 1)}
 
 
 async def test_thoughts_leave_under_a_word_of_their_own_with_offsets_of_their_own(listen, settings):
@@ -149,9 +162,28 @@ async def test_texts_of_one_thread_leave_in_one_frame(listen, settings):
     for number, text in enumerate(texts):
         text.append(f"text {number}")
     [frame] = await frames(1)
-    assert [(each["generation"], each["text"]) for each in frame] == [
-        (text.generation_id, f"text {number}") for number, text in enumerate(texts)
+    assert [(each["name"], each["text"]) for each in frame] == [
+        (stream_name(UUID(text.generation_id), 1), f"text {number}") for number, text in enumerate(texts)
     ]
+
+
+def test_a_delta_carries_little_beside_its_text():
+    """A piece of 18 bytes may take two and a half times as many, with the header of its websocket frame."""
+    delta = GenerationDelta(stream=stream_name(uuid4(), 1), offset=99_999, text="eighteen bytes, ok")
+    assert len(encode(delta).encode()) + 2 <= 2.5 * 18
+
+
+async def test_a_hidden_text_is_sent_once_it_is_shown(listen, settings):
+    settings.FLUSH_SECONDS = 0.01
+    text = text_of()
+    text.hide()
+    frames = await listen(text.thread_id)
+    text.append("a")
+    await asyncio.sleep(0.05)
+    text.append("b")
+    text._show()  # what `show` does in the loop of a worker
+    [frame] = await frames(1)
+    assert (frame["offset"], frame["text"]) == (0, "ab")
 
 
 async def until_it_will_be_forgotten(key):

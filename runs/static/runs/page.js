@@ -14,6 +14,7 @@ import { wireKeys } from "./keys.js";
 import { pageIsAtEnd, pageToEnd } from "./painting.js";
 import { Picker } from "./picker.js";
 import { ThreadSocket } from "./socket.js";
+import { Streams } from "./streams.js";
 import { Another, pressThumb } from "./tools.js";
 import { Turn } from "./turn.js";
 
@@ -50,6 +51,23 @@ const page = {
   now: () => Date.now() + skew,
 };
 
+const streams = new Streams(() => socket?.ask());
+
+function begin(frame) {
+  streams.begin(frame);
+  turns.get(frame.run)?.begin(frame);
+}
+
+function generation({ run, generation: view }) {
+  streams.generation(view);
+  turns.get(run)?.generation(view);
+}
+
+function delta(piece) {
+  const frame = streams.delta(piece);
+  if (frame) turns.get(frame.run)?.delta(frame);
+}
+
 const words = {
   snapshot(frame) {
     showTitle(frame.thread);
@@ -63,16 +81,15 @@ const words = {
   "run.completed": (frame) => show(frame.run, [frame.message]),
   "run.failed": (frame) => show(frame.run, []),
   "run.cancelled": (frame) => show(frame.run, []),
-  "generation.started": (frame) => turns.get(frame.run)?.begin(frame),
-  "generation.restarted": (frame) => turns.get(frame.run)?.begin(frame),
-  "generation.waiting": (frame) => turns.get(frame.run)?.generation(frame.generation),
-  "generation.requeued": (frame) => turns.get(frame.run)?.generation(frame.generation),
+  "generation.started": begin,
+  "generation.restarted": begin,
+  "generation.waiting": generation,
+  "generation.requeued": generation,
   "generation.reasoning": (frame) => turns.get(frame.run)?.reasoning(frame),
-  "generation.delta": (frame) => turns.get(frame.run)?.delta(frame),
   "generation.block": (frame) => turns.get(frame.run)?.block(frame),
-  "generation.completed": (frame) => turns.get(frame.run)?.generation(frame.generation),
-  "generation.failed": (frame) => turns.get(frame.run)?.generation(frame.generation),
-  "generation.cancelled": (frame) => turns.get(frame.run)?.generation(frame.generation),
+  "generation.completed": generation,
+  "generation.failed": generation,
+  "generation.cancelled": generation,
   "thread.updated"(frame) {
     showTitle(frame.thread);
     follow(frame.thread);
@@ -80,6 +97,7 @@ const words = {
 };
 
 function show(run, messages) {
+  streams.run(run);
   const turn = turns.get(run.id);
   if (!turn) {
     if (run.prompt === tip) bring(run.id);
@@ -290,7 +308,7 @@ if (body.dataset.socket) {
   const address = new URL(body.dataset.socket, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   socket = new ThreadSocket(address, {
-    frame: (frame) => words[frame.type]?.(frame),
+    frame: (frame) => (Array.isArray(frame) ? delta(frame) : words[frame.type]?.(frame)),
     state: (word) => banner.connection(word),
     live: liveRuns,
   });
