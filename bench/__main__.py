@@ -34,6 +34,8 @@ async def measure(target: Target, vendor: str, users: int, rounds: int, order: O
     await _lateness(vendor)
     ours, servers = target.cpu()
     for _ in range(rounds):
+        for user in range(users):
+            await target.open(user)
         runs += await asyncio.gather(*(_one(target, user, users, order) for user in range(users)))
     await asyncio.sleep(0.5)
     ours, servers = (after - before for after, before in zip(target.cpu(), (ours, servers), strict=True))
@@ -109,6 +111,7 @@ async def open_webui(program: Path, vendor: str, users: int) -> AsyncIterator[Ta
 async def _warm(target: Target, users: int) -> None:
     await target.start(users)
     for user in range(min(users, 3)):
+        await target.open(user)
         await target.run(user, Order(pieces=120))
 
 

@@ -86,6 +86,8 @@ class OpenWebUI(Target):
         self._environment = _environment(folder, vendor)
         self._stack = AsyncExitStack()
         self._tokens: list[str] = []
+        self._open: dict[int, tuple[Page, str, str]] = {}
+        """By user: the page, its session and its chat."""
         self._owners: dict[str, str] = {}
         """Of each chat, its owner's token."""
 
@@ -104,12 +106,16 @@ class OpenWebUI(Target):
         """End it."""
         await self._stack.aclose()
 
-    async def run(self, user: int, order: Order) -> Watched:
-        """A turn in a new chat: ask three models, and have their answers merged once the last has written."""
+    async def open(self, user: int) -> None:
+        """A page with a socket, and a new chat."""
         page = Page(self.url, self._tokens[user], self._http)
         session = await page.connect()
         created = await page.post("v1/chats/new", {"chat": {"title": "New Chat", "history": {"messages": {}}}})
-        chat = str(created["id"])
+        self._open[user] = page, session, str(created["id"])
+
+    async def run(self, user: int, order: Order) -> Watched:
+        """Ask three models, and have their answers merged once the last has written."""
+        page, session, chat = self._open.pop(user)
         self._owners[chat] = page.token
         turn = _turn(order)
         page.socket.eio.ws.size = 0

@@ -80,6 +80,7 @@ async def streams(vendor: str) -> list[Streams]:
             await target.start(max(STREAMS) // 4)
             worker = target.product.processes["worker"].pid
             Pinned.move_to_second(target.product.processes["web"].pid)
+            await target.open(0)
             await target.run(0, order)
             idle = proportional_megabytes(worker)
             for count in STREAMS:

@@ -33,8 +33,12 @@ class Target(ABC):
         """Be ready for so many people."""
 
     @abstractmethod
+    async def open(self, user: int) -> None:
+        """Let one person have a page open, ready to ask: they have it before they type."""
+
+    @abstractmethod
     async def run(self, user: int, order: Order) -> Watched:
-        """One person's run from the request to its end."""
+        """One person's run from the request to its end, watched on the page that is open; it is closed then."""
 
     @abstractmethod
     async def check(self, runs: Sequence[Watched]) -> None:
@@ -70,6 +74,9 @@ class Floor(Target):
 
     async def start(self, users: int) -> None:
         """Nothing has to be ready."""
+
+    async def open(self, user: int) -> None:
+        """Nothing has to be open."""
 
     async def run(self, user: int, order: Order) -> Watched:
         """Three streams side by side and one after them."""
@@ -116,7 +123,8 @@ class Polyphony(Target):
         self.server = server
         self.product = Product(folder, **self._environment(folder, vendor, server), **more)
         self._people: list[Person] = []
-        self._threads: list[str] = []
+        self._open: dict[int, tuple[str, aiohttp.ClientWebSocketResponse]] = {}
+        """By user: the thread, and its socket."""
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self, users: int) -> None:
@@ -134,22 +142,26 @@ class Polyphony(Target):
             await self._session.close()
         await asyncio.to_thread(self.product.stop)
 
-    async def run(self, user: int, order: Order) -> Watched:
-        """Ask over REST and watch the thread's socket, as an open page does."""
+    async def open(self, user: int) -> None:
+        """A new thread, and its socket."""
         assert self._session
         person = self._people[user]
-        headers = {"Authorization": f"Token {person.token}"}
-        thread = await self._thread(headers)
-        async with self._session.ws_connect(
+        thread = await self._thread(person)
+        socket = await self._session.ws_connect(
             f"{self.product.url}/ws/threads/{thread}/",
             headers={"Cookie": f"{self.product.cookie('sessionid')}={person.session}", "Origin": self.product.url},
             max_msg_size=0,
-        ) as socket:
-            await socket.receive(timeout=PATIENCE)
+        )
+        await socket.receive(timeout=PATIENCE)
+        self._open[user] = thread, socket
+
+    async def run(self, user: int, order: Order) -> Watched:
+        """Ask over REST and watch the thread's socket, as an open page does."""
+        thread, socket = self._open.pop(user)
+        async with socket, asyncio.timeout(PATIENCE):
             watched = Watched(asked=time.monotonic())
-            asking = asyncio.create_task(self._ask(thread, headers, order))
-            async with asyncio.timeout(PATIENCE):
-                await self._watch(socket, watched)
+            asking = asyncio.create_task(self._ask(thread, self._people[user], order))
+            await self._watch(socket, watched)
             await asking
         return watched
 
@@ -164,7 +176,7 @@ class Polyphony(Target):
             assert all(rows[each.replace("-", "")][2] == "completed" for each in run.came), "a generation failed"
 
     def cpu(self) -> tuple[float, float]:
-        """Web, worker and sweeper; broker and database."""
+        """Web and worker; broker and database."""
         ours = sum(cpu_seconds(process.pid) for name, process in self.product.processes.items() if name != "broker")
         servers = cpu_seconds(self.product.processes["broker"].pid)
         return ours, servers + (cpu_seconds(self.server.pid) if self.server else 0.0)
@@ -173,16 +185,18 @@ class Polyphony(Target):
         """All of it, without the database's server."""
         return sum(proportional_megabytes(process.pid) for process in self.product.processes.values())
 
-    async def _thread(self, headers: dict[str, str]) -> str:
+    async def _thread(self, person: Person) -> str:
         assert self._session
-        async with self._session.post(f"{self.product.url}/api/threads/", json={}, headers=headers) as response:
+        address, headers = f"{self.product.url}/api/threads/", {"Authorization": f"Token {person.token}"}
+        async with self._session.post(address, json={}, headers=headers) as response:
             return str((await response.json())["id"])
 
-    async def _ask(self, thread: str, headers: dict[str, str], order: Order) -> None:
+    async def _ask(self, thread: str, person: Person, order: Order) -> None:
         assert self._session
         models = [f"{self.wires[number % len(self.wires)]}:{order.model}" for number in range(order.models)]
         body = {"prompt": "Go.", "master": models[0], "secondaries": models[1:]}
         address = f"{self.product.url}/api/threads/{thread}/runs/"
+        headers = {"Authorization": f"Token {person.token}"}
         async with self._session.post(address, json=body, headers=headers) as response:
             assert response.status == 202, await response.text()
 

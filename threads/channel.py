@@ -128,9 +128,9 @@ def encode(*events: Event) -> str:
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
 
-def send(thread_id: UUID | str, event: Event) -> None:
-    """Tell the sockets of a thread one event, from synchronous code, after the commit of what it says."""
-    _publish(thread_id, *wire(thread_id, event))
+def send(thread_id: UUID | str, *events: Event) -> None:
+    """Tell the sockets of a thread events in one frame, from synchronous code, after the commit of what they say."""
+    _publish(thread_id, *wire(thread_id, *events))
 
 
 def close(thread_id: UUID | str) -> None:

@@ -16,12 +16,12 @@ from threads.events import Event
 
 logger = logging.getLogger(__name__)
 
-Word = Callable[[], None]
+Make = Callable[[], Event]
 
 
 class _Gathered(threading.local):
-    words: list[Word] | None = None
-    """``None`` while this thread tells everything at once."""
+    words: list[tuple[UUID, Make]] | None = None
+    """By thread of a conversation; ``None`` while this thread of the process tells everything at once."""
 
 
 _gathered = _Gathered()
@@ -29,9 +29,9 @@ _gathered = _Gathered()
 
 @contextmanager
 def telling_later() -> Iterator[None]:
-    """Within the context this thread gathers its words, until :func:`tell_now` or the end of the outermost context.
+    """Within the context what is to be told waits for :func:`tell_now`, or for the end of the outermost context.
 
-    To make a word takes queries, and whoever waits for the next step need not wait for them.
+    To make an event takes queries, and whoever waits for the next step need not wait for them.
     """
     if _gathered.words is not None:
         yield
@@ -44,18 +44,22 @@ def telling_later() -> Iterator[None]:
 
 
 def tell_now() -> None:
-    """Tell what was gathered, in its order, and from now on everything at once."""
+    """Tell what waits, in its order and as one frame a thread, and from now on everything at once."""
     words, _gathered.words = _gathered.words or [], None
-    for tell in words:
+    frames: dict[UUID, list[Event]] = {}
+    for thread_id, make in words:
         try:
-            tell()
+            frames.setdefault(thread_id, []).append(make())
         except Exception:  # as after any commit: what was done is done, and a client that misses it asks
             logger.exception("A word to the sockets of a thread was not made")
+    for thread_id, events in frames.items():
+        if events:
+            channel.send(thread_id, *events)
 
 
-def tell_on_commit(thread_id: UUID, make: Callable[[], Event]) -> None:
+def tell_on_commit(thread_id: UUID, make: Make) -> None:
     """Make the event after the commit, from what then stands in the database, and send it."""
-    transaction.on_commit(lambda: _tell(lambda: channel.send(thread_id, make())), robust=True)
+    transaction.on_commit(lambda: _tell(thread_id, make), robust=True)
 
 
 def tell_run(run: MultiModelRun, word: Callable[[RunView], Event]) -> None:
@@ -73,8 +77,8 @@ def tell_generation(generation: Generation, word: Callable[..., Event]) -> None:
     tell_on_commit(generation.run.thread_id, make)
 
 
-def _tell(word: Word) -> None:
+def _tell(thread_id: UUID, make: Make) -> None:
     if _gathered.words is None:
-        word()
+        channel.send(thread_id, make())
     else:
-        _gathered.words.append(word)
+        _gathered.words.append((thread_id, make))

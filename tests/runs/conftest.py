@@ -73,7 +73,7 @@ def models(settings: Any, tmp_path: Path) -> Iterator[Path]:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """Every event that goes to a thread's sockets."""
     events: list[Event] = []
-    monkeypatch.setattr(channel, "send", lambda _thread_id, event: events.append(event))
+    monkeypatch.setattr(channel, "send", lambda _thread_id, *said: events.extend(said))
     return events
 
 

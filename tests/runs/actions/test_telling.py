@@ -9,6 +9,7 @@ from runs import actions
 from runs.actions.telling import tell_on_commit
 from runs.models import Generation
 from tests.runs.rows import THREE, answering, candidates, claimed, synthesizing
+from threads import channel
 from threads.events import Event, ThreadLive
 
 pytestmark = [
@@ -45,6 +46,16 @@ def test_tell_now_says_what_waits_and_from_then_on_everything_at_once(ada: Any, 
         assert words(said) == ["generation.started"]
         claimed(second)
         assert words(said) == ["generation.started"] * 2
+
+
+def test_what_waited_of_one_thread_is_one_frame(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (answering(ada, THREE) for _ in range(2))
+    frames: list[tuple[Any, list[str]]] = []
+    monkeypatch.setattr(channel, "send", lambda thread, *events: frames.append((thread, words(list(events)))))
+    with actions.telling_later():
+        for candidate in (*candidates(first)[:2], candidates(second)[0]):
+            claimed(candidate)
+    assert frames == [(first.thread_id, ["generation.started"] * 2), (second.thread_id, ["generation.started"])]
 
 
 def test_another_thread_says_its_words_at_once(ada: Any, said: list[Event]) -> None:
