@@ -22,7 +22,7 @@ import aiohttp
 from bench import page
 from bench.figures import Order, Row, Watched, row
 from bench.processes import Pinned
-from bench.targets import Floor, Polyphony, Target
+from bench.targets import Floor, Polyphony, Refused, Target
 from tests.chromium import CHROMIUM
 from tests.product import free_port
 from tests.servers import PostgreSQL
@@ -30,15 +30,18 @@ from tests.servers import PostgreSQL
 
 async def measure(target: Target, vendor: str, users: int, rounds: int, order: Order) -> Row:
     """A row of the table."""
-    runs: list[Watched] = []
+    results: list[Watched | BaseException] = []
     await _lateness(vendor)
     ours, servers = target.cpu()
     for _ in range(rounds):
         for user in range(users):
             await target.open(user)
-        runs += await asyncio.gather(*(_one(target, user, users, order) for user in range(users)))
+        asking = (_one(target, user, users, order) for user in range(users))
+        results += await asyncio.gather(*asking, return_exceptions=True)
     await asyncio.sleep(0.5)
     ours, servers = (after - before for after, before in zip(target.cpu(), (ours, servers), strict=True))
+    runs = _of_those_that_were_taken(results)
+    assert runs, f"{target.name} refused all of {users}: {results[0]}"
     await target.check(runs)
     return row(
         target.name,
@@ -49,6 +52,7 @@ async def measure(target: Target, vendor: str, users: int, rounds: int, order: O
         memory=target.memory(),
         lateness=await _lateness(vendor),
         users=users,
+        refused=len(results) - len(runs),
     )
 
 
@@ -56,6 +60,13 @@ async def _one(target: Target, user: int, users: int, order: Order) -> Watched:
     if users > 1:
         await asyncio.sleep(random.uniform(0, order.spread))
     return await target.run(user, order)
+
+
+def _of_those_that_were_taken(results: list[Watched | BaseException]) -> list[Watched]:
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, Refused):
+            raise result
+    return [result for result in results if isinstance(result, Watched)]
 
 
 async def _lateness(vendor: str) -> list[float]:

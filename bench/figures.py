@@ -1,5 +1,6 @@
 """What one run was like for the person who waited for it, and what many of them come to."""
 
+import math
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -84,14 +85,17 @@ class Watched:
                 for stamp in STAMP.findall(text):
                     yield now - float(stamp)
 
+    def drafts(self) -> list[list[tuple[float, str]]]:
+        """What came of each draft."""
+        return [pieces for generation, pieces in self.came.items() if generation != self.synthesis]
+
     def first_text(self, order: Order) -> float:
         """Seconds from the request to the first text, without the vendor's own."""
         return min(pieces[0][0] for pieces in self.came.values()) - self.asked - order.first
 
     def synthesis_gap(self, order: Order) -> float:
         """Seconds from the last piece of the last draft to the first of the synthesis, without the vendor's own."""
-        drafts = [pieces[-1] for generation, pieces in self.came.items() if generation != self.synthesis]
-        last = max(float(STAMP.findall(text)[-1]) for _, text in drafts)
+        last = max(float(STAMP.findall(pieces[-1][1])[-1]) for pieces in self.drafts())
         return self.came[self.synthesis][0][0] - last - order.first
 
     def total(self, order: Order) -> float:
@@ -115,18 +119,22 @@ class Row:
     synthesis_gap: float | None
     added_p50: float
     added_p99: float
+    held_p99: float
+    """As ``added_p99``, of what left while all drafts of the one round were being written: nobody began or ended."""
     cpu: float
     servers_cpu: float
     """Of broker and database, which are not ours."""
     memory: float
     bytes_per_text: float
     diverged: int
+    refused: int
+    """Requests that were answered with an error. Only their CPU is counted."""
     vendor_p99: float
 
     HEAD = """\
 | target | users | total / ideal (worst) | request to first text | draft to synthesis | added a piece p50 / p99 \
-| CPU a run (servers) | memory | bytes / text | diverged | vendor late p99 |
-|---|---|---|---|---|---|---|---|---|---|---|"""
+| CPU a run (servers) | memory | bytes / text | diverged | refused | vendor late p99 |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
     def __str__(self) -> str:
         gap = "" if self.synthesis_gap is None else f"{self.synthesis_gap * 1000:.0f} ms"
@@ -141,6 +149,7 @@ class Row:
             f"{self.memory:.0f} MB",
             f"{self.bytes_per_text:.1f}",
             f"{self.diverged}",
+            f"{self.refused}",
             f"{self.vendor_p99 * 1000:.1f} ms",
         ]
         return "| " + " | ".join(columns) + " |"
@@ -148,7 +157,18 @@ class Row:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which this share of the values lies."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else math.nan
+
+
+def held(runs: Sequence[Watched]) -> list[float]:
+    """What was added to each piece that left the vendor while all drafts of one round were being written."""
+    drafts = [
+        [(now, float(stamp)) for now, text in pieces for stamp in STAMP.findall(text)]
+        for run in runs
+        for pieces in run.drafts()
+    ]
+    begun, ended = max(pieces[0][1] for pieces in drafts), min(pieces[-1][1] for pieces in drafts)
+    return [now - left for pieces in drafts for now, left in pieces if begun <= left <= ended]
 
 
 def row(
@@ -161,6 +181,7 @@ def row(
     memory: float,
     lateness: Sequence[float],
     users: int,
+    refused: int,
 ) -> Row:
     """Medians over runs, percentiles over pieces."""
     totals = [run.total(order) for run in runs]
@@ -175,10 +196,12 @@ def row(
         synthesis_gap=statistics.median(run.synthesis_gap(order) for run in runs) if runs[0].synthesis else None,
         added_p50=percentile(added, 0.5),
         added_p99=percentile(added, 0.99),
+        held_p99=percentile(held(runs), 0.99),
         cpu=cpu / len(runs),
         servers_cpu=servers_cpu / len(runs),
         memory=memory,
         bytes_per_text=sum(run.size for run in runs) / text if text else 0.0,
         diverged=sum(run.diverged() for run in runs),
+        refused=refused,
         vendor_p99=percentile(lateness, 0.99),
     )

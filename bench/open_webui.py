@@ -21,7 +21,7 @@ import socketio
 
 from bench.figures import Order, Watched
 from bench.processes import Pinned, cpu_seconds, proportional_megabytes
-from bench.targets import PATIENCE, PIECES, Target, read_stream
+from bench.targets import PATIENCE, PIECES, Refused, Target, read_stream
 from tests.product import free_port, wait_for
 
 PROMPT = "Go."
@@ -64,7 +64,8 @@ class Page:
         """The response to a request."""
         headers = {"Authorization": f"Bearer {self.token}"}
         async with self.http.post(f"{self.url}/api/{path}", json=body, headers=headers) as response:
-            assert response.status == 200, await response.text()
+            if response.status != 200:
+                raise Refused(await response.text())
             yield response
 
     async def post(self, path: str, body: Message) -> Message:
@@ -120,12 +121,16 @@ class OpenWebUI(Target):
         turn = _turn(order)
         page.socket.eio.ws.size = 0
         watched = Watched(asked=time.monotonic(), synthesis=chat)
-        async with asyncio.timeout(PATIENCE):
-            asking = page.post("chat/completions", _question(turn, order, chat, session))
-            await asyncio.gather(asking, self._watch(page, watched, turn))
-            await self._merge(page, watched, turn, order)
-        watched.size += page.socket.eio.ws.size
-        await page.socket.disconnect()
+        watching = asyncio.create_task(self._watch(page, watched, turn))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await page.post("chat/completions", _question(turn, order, chat, session))
+                await watching
+                await self._merge(page, watched, turn, order)
+            watched.size += page.socket.eio.ws.size
+        finally:
+            watching.cancel()
+            await page.socket.disconnect()
         return watched
 
     async def check(self, runs: Sequence[Watched]) -> None:
@@ -152,9 +157,16 @@ class OpenWebUI(Target):
             self.process = subprocess.Popen(
                 self.command, cwd=self.folder, env=self._environment, stdout=log, stderr=log
             )
-        self._stack.callback(self.process.wait)
-        self._stack.callback(self.process.terminate)
+        self._stack.callback(self._end)
         return wait_for(self._version, 180, what="Open WebUI")
+
+    def _end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def _version(self) -> str:
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]

@@ -36,7 +36,12 @@ def draw(
         label = {"mock": "OpenAI's wire", "anthropic": "Anthropic's wire"}.get(wire, wire)
         second.plot([each.streams for each in of_wire], [each.p99 * 1000 for each in of_wire], "o-", label=label)
     second.axhline(SOON, color="grey", linestyle=":")
-    second.set(title="One worker: added to a piece, p99", xlabel="streams of 50 pieces a second", ylabel="ms", ylim=0)
+    second.set(
+        title="One worker holds so many: added to a piece, p99",
+        xlabel="streams of 50 pieces a second",
+        ylabel="ms",
+        ylim=0,
+    )
     second.legend()
 
     for held in viewers:

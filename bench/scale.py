@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.__main__ import a_folder, a_vendor, measure, polyphony
 from bench.figures import Order, Row
 from bench.processes import Pinned, cpu_seconds, proportional_megabytes
-from bench.targets import Polyphony
+from bench.targets import PIECES, Polyphony
 from bench.viewers import Held, Viewers
 from tests.product import Product
 
@@ -37,6 +37,9 @@ class Streams:
     streams: int
     p50: float
     p99: float
+    """While all of them were held."""
+    p99_of_all: float
+    """Also while they began and ended, and with the syntheses."""
     core: float
     """Share of a core, of the worker: the mean over the drafts and, as long again, a quarter as many syntheses."""
     megabytes: float
@@ -44,11 +47,11 @@ class Streams:
     total: float
 
     HEAD = """\
-| wire | streams | added a piece p50 / p99 | core | a stream | total / ideal |
+| wire | streams | added a piece p50 / p99 held (p99 of all) | core | a stream | total / ideal |
 |---|---|---|---|---|---|"""
 
     def __str__(self) -> str:
-        added = f"{self.p50 * 1000:.1f} / {self.p99 * 1000:.1f} ms"
+        added = f"{self.p50 * 1000:.1f} / {self.p99 * 1000:.1f} ({self.p99_of_all * 1000:.1f}) ms"
         return (
             f"| {self.wire} | {self.streams} | {added} | {self.core:.0%} | {self.megabytes * 1024:.0f} KB "
             f"| {self.total:.3f} |"
@@ -68,10 +71,10 @@ async def models(vendor: str) -> list[tuple[int, Row]]:
 
 
 async def streams(vendor: str) -> list[Streams]:
-    """More and more streams at 50 pieces a second, each for eight seconds, all of a worker on one core."""
+    """More and more streams at 50 pieces a second, each for twelve seconds, all of a worker on one core."""
     found = []
     print("\nOne worker, more streams of 50 pieces a second\n\n" + Streams.HEAD)
-    order = Order(pieces=400, models=4, spread=1.5)
+    order = Order(pieces=PIECES[-1], models=4, spread=4)
     for wire in ("mock", "anthropic"):
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(a_folder())
@@ -81,13 +84,14 @@ async def streams(vendor: str) -> list[Streams]:
             worker = target.product.processes["worker"].pid
             Pinned.move_to_second(target.product.processes["web"].pid)
             await target.open(0)
-            await target.run(0, order)
+            await target.run(0, Order(models=4))
             idle = proportional_megabytes(worker)
             for count in STREAMS:
                 used = cpu_seconds(worker)
                 row, held = await _with_memory(measure(target, vendor, count // 4, 1, order), worker)
                 core = (cpu_seconds(worker) - used) / (order.ideal * row.total)
-                found.append(Streams(wire, count, row.added_p50, row.added_p99, core, (held - idle) / count, row.total))
+                each = (held - idle) / count
+                found.append(Streams(wire, count, row.added_p50, row.held_p99, row.added_p99, core, each, row.total))
                 print(found[-1], flush=True)
     return found
 

@@ -19,8 +19,12 @@ from tests.servers import PostgreSQL
 
 OVER = {"run.completed", "run.failed", "run.cancelled"}
 PATIENCE = 90
-PIECES = (120, 400)
+PIECES = (120, 600)
 """How long the answers are that can be ordered."""
+
+
+class Refused(Exception):
+    """A target answered a request with an error."""
 
 
 class Target(ABC):
@@ -38,7 +42,11 @@ class Target(ABC):
 
     @abstractmethod
     async def run(self, user: int, order: Order) -> Watched:
-        """One person's run from the request to its end, watched on the page that is open; it is closed then."""
+        """One person's run from the request to its end, watched on the page that is open; it is closed then.
+
+        Raises:
+            Refused: it was not taken.
+        """
 
     @abstractmethod
     async def check(self, runs: Sequence[Watched]) -> None:
@@ -160,9 +168,12 @@ class Polyphony(Target):
         thread, socket = self._open.pop(user)
         async with socket, asyncio.timeout(PATIENCE):
             watched = Watched(asked=time.monotonic())
-            asking = asyncio.create_task(self._ask(thread, self._people[user], order))
-            await self._watch(socket, watched)
-            await asking
+            watching = asyncio.create_task(self._watch(socket, watched))
+            try:
+                await self._ask(thread, self._people[user], order)
+                await watching
+            finally:
+                watching.cancel()
         return watched
 
     async def check(self, runs: Sequence[Watched]) -> None:
@@ -198,7 +209,8 @@ class Polyphony(Target):
         address = f"{self.product.url}/api/threads/{thread}/runs/"
         headers = {"Authorization": f"Token {person.token}"}
         async with self._session.post(address, json=body, headers=headers) as response:
-            assert response.status == 202, await response.text()
+            if response.status != 202:
+                raise Refused(await response.text())
 
     async def _watch(self, socket: aiohttp.ClientWebSocketResponse, watched: Watched) -> None:
         """See what a page sees: deltas, a snapshot where some were missed, and whole texts at the end."""
@@ -215,7 +227,7 @@ class Polyphony(Target):
                         await socket.send_str('{"type":"snapshot"}')
                     continue
                 match frame["type"]:
-                    case "generation.started":
+                    case "generation.started" | "generation.restarted":
                         names[frame["stream"]] = frame["generation"]
                     case "generation.completed":
                         watched.whole(frame["generation"]["id"], frame["generation"]["text"], now)

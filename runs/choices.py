@@ -128,7 +128,7 @@ def last_asked(thread: Thread) -> Asked | None:
 
 
 def remembered(user: AbstractBaseUser, last: Asked | None) -> Choice:
-    """What was chosen last in a thread, else the default council, else the last choice, else the first models."""
+    """What ``last`` was asked in a thread, else the default council, else the last choice, else the first models."""
     if last is None and (council := Council.objects.filter(owner_id=user.pk, is_default=True).first()):
         return council_choice(council)
     last = last or _first_of(MultiModelRun.objects.filter(owner_id=user.pk).order_by("-created_at"))

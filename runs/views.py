@@ -30,6 +30,7 @@ from runs.actions import (
     TooFewDrafts,
     give_feedback,
     request_cancel,
+    telling_later,
     use,
 )
 from runs.choices import Asked, Choice, choice_of, council_choice, councils_of, last_asked, picker, remembered
@@ -280,7 +281,7 @@ def _branch(request: SignedIn, thread: Thread, status: int = 200) -> HttpRespons
     """The branch that is shown, as a piece of the page."""
     if not is_fetch(request):
         return redirect("thread", thread.pk)
-    return render(request, "runs/branch.html", _conversation(request, thread, last_asked(thread)), status=status)
+    return render(request, "runs/branch.html", _conversation(request, thread)[0], status=status)
 
 
 def _start_thread(request: SignedIn, question: Question) -> MultiModelRun:
@@ -288,7 +289,7 @@ def _start_thread(request: SignedIn, question: Question) -> MultiModelRun:
     earlier = _asked_before(request, question)
     if earlier is None:
         try:
-            with transaction.atomic():
+            with telling_later(), transaction.atomic():
                 return _start(request, create_thread(request.user), question)
         except KeyReused:  # a double click: the first of the two committed while this one was on its way
             earlier = _asked_before(request, question)
@@ -383,8 +384,7 @@ def _turns(request: SignedIn, snapshot: Snapshot, branches: Branches) -> list[Tu
 def _page(
     request: SignedIn, thread: Thread | None, question: Question | None = None, sentence: str = "", status: int = 200
 ) -> HttpResponse:
-    last = last_asked(thread) if thread else None
-    conversation = _conversation(request, thread, last) if thread else {"active_run": ""}
+    conversation, last = _conversation(request, thread) if thread else ({"active_run": ""}, None)
     choice = question.choice if question and question.choice.master else _proposed(request, last)
     context = {
         "picker": picker(choice),
@@ -409,18 +409,23 @@ def _earlier_page(request: SignedIn, thread: Thread, before: str) -> HttpRespons
     return render(request, "runs/page.html", _around(request, thread) | context)
 
 
-def _conversation(request: SignedIn, thread: Thread, last: Asked | None) -> dict[str, Any]:
-    """The newest part of the branch that is shown, the way to what stands before it, and the run that is active."""
+def _conversation(request: SignedIn, thread: Thread) -> tuple[dict[str, Any], Asked | None]:
+    """The newest part of the branch that is shown, the way to what stands before it, and the run that is active.
+
+    Also who was asked last, read after the turns: a run that ends between the two is told to the page by its last word.
+    """
     branches = Branches.of(thread)
     turns = _turns(request, branch_snapshot(thread, branches), branches)
+    last = last_asked(thread)
     active = last.run if last and last.run.status in RUN_ACTIVE else None
-    return {
+    conversation = {
         "thread": thread,
         "turns": turns,
         "earlier": _earlier(turns),
         "active_run": str(active.pk) if active else "",
         "elsewhere": active if active and active.prompt_id not in branches.shown else None,
     }
+    return conversation, last
 
 
 def _earlier(turns: list[Turn]) -> str:

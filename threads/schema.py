@@ -28,7 +28,7 @@ def _refer(record: type, place: str, found: dict[str, Schema]) -> Schema:
 
 
 def _record(record: type, place: str, found: dict[str, Schema]) -> Schema:
-    hints = {name: hint for name, hint in get_type_hints(record).items() if name != "bare"}
+    hints = {name: hint for name, hint in get_type_hints(record).items() if hint != ClassVar[bool]}
     properties = {
         name: {"const": record.type} if get_origin(hint) is ClassVar else _of(hint, place, found)  # type: ignore[attr-defined]
         for name, hint in hints.items()

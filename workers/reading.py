@@ -66,7 +66,7 @@ class Reading:
                 async with aclosing(_provider(self.reach).stream(self.request)) as events:
                     async for event in events:
                         if isinstance(event, Finish):
-                            return self._finished(event)
+                            return self._finished(event.reason)
                         if isinstance(event, Usage):
                             self.usage = event
                             continue
@@ -77,7 +77,7 @@ class Reading:
                         if isinstance(event, Text):
                             self._add(event, now - begun)
                             if self.text.length >= longest:
-                                return FinishReason.LENGTH
+                                return self._finished(FinishReason.LENGTH)
                         elif isinstance(event, Reasoning):
                             self._think(event, now - begun)
         except TimeoutError:
@@ -103,10 +103,10 @@ class Reading:
         if self.first_thought_after is not None and self.thought_for is None:
             self.thought_for = after - self.first_thought_after
 
-    def _finished(self, event: Finish) -> FinishReason:
-        if event.reason != FinishReason.REFUSAL and not self.text.so_far().strip():
+    def _finished(self, reason: FinishReason) -> FinishReason:
+        if reason != FinishReason.REFUSAL and not self.text.so_far().strip():
             raise ProviderError(ErrorCode.PROTOCOL, f"{self.reach.name} ended its answer without any text.")
-        return event.reason
+        return reason
 
     def _too_slow(self) -> ProviderError:
         took = f"{self.reach.name} took longer than {self.total_timeout:.0f} seconds."

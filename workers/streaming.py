@@ -100,12 +100,12 @@ def _read(held: Claim, reading: Reading) -> None:
     reading.text.hide()
     future = loop.submit(reading.run())
     _open.add(future)
+    if _stopping.is_set():  # it was set between our claim and here, so nobody else cancels this stream
+        future.cancel()
     try:
-        _note_begun(held, reading)
-        connection.close()  # nothing is held while a vendor is waited for
-        if _stopping.is_set():  # it was set between our claim and here, so nobody else cancels this stream
-            future.cancel()
         with saver.saving(held, reading, future) as saved:
+            _note_begun(held, reading)
+            connection.close()  # nothing is held while a vendor is waited for
             wait([future])
         _end(held, reading, future, saved.hold)
     finally:
@@ -120,7 +120,8 @@ def _note_begun(held: Claim, reading: Reading) -> None:
     """
     actions.tell_now()
     reading.text.show()
-    actions.store_prompt(held, [{"role": turn.role, "content": turn.content} for turn in reading.request.turns])
+    turns = [{"role": turn.role, "content": turn.content} for turn in reading.request.turns]
+    _insist(lambda: actions.store_prompt(held, turns))
 
 
 def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Hold) -> None:
@@ -144,12 +145,12 @@ def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Ho
 
 
 def _insist(write: Callable[[], T]) -> T:
-    """Repeat the last write of an attempt while the database is away; later the lease ends and the sweeper has it."""
+    """Repeat a write of an attempt while the database is away; later the lease ends and the sweeper has it."""
     for pause in (0.2, 0.5, 1, 2, 4):
         try:
             return write()
         except OperationalError as error:
-            logger.warning("The end of a generation was not saved and is tried again: %s", type(error).__name__)
+            logger.warning("Something of a generation was not saved and is tried again: %s", type(error).__name__)
             connection.close()
             time.sleep(pause)
     return write()

@@ -86,7 +86,7 @@ def may_begin(owner_id: int, runs: int = 1) -> None:
     """
     own = MultiModelRun.objects.filter(owner_id=owner_id).values_list("pk")
     writing = Generation.objects.filter(run__owner_id=owner_id).order_by().values_list("run_id")
-    # Each part names one state, so that its partial index serves it.
+    # Each part names one state, so that a planner may choose its partial index.
     first, *others = [own.filter(status=status) for status in RUN_ACTIVE]
     active = first.union(*others, *(writing.filter(status=status) for status in GENERATION_ACTIVE))
     if active.count() + runs > settings.ACTIVE_RUNS_PER_USER_MAX:

@@ -59,7 +59,9 @@ def rewrite(run_id: UUID, master: str = "") -> bool:
         MultiModelRun.objects.filter(pk=run.pk).update(
             deadline_at=Greatest(F("deadline_at"), deadline()), cancel_requested_at=None
         )
-        create_synthesis(run, drafts, author, before=_versions(run), current=False, queued_at=Now())
+        create_synthesis(
+            run, drafts, author, before=_versions(run).only("kind", "version"), current=False, queued_at=Now()
+        )
         tell_run(run, RunRevising)
     return True
 

@@ -94,8 +94,7 @@ def claim(generation_id: UUID) -> Claim | None:
 
 def store_prompt(held: Claim, turns: list[dict[str, str]]) -> Hold:
     """Keep exactly what is sent to the model."""
-    with transaction.atomic():
-        return _hold(held, held.rows().update(sent_prompt=turns))
+    return _hold(held, held.rows().update(sent_prompt=turns))
 
 
 def checkpoint(held: Claim, text: str, thoughts: Thoughts | None = None) -> Hold:

@@ -68,7 +68,11 @@ def fail(held: Claim, ending: Ending, failure: Failure) -> float | None:
         halt(held, ending)
         return None
     wait = _wait(held.generation, failure)
-    error = {"error_code": failure.code, "error_message": failure.message, "failures": F("failures") + 1}
+    error: dict[str, Any] = {
+        "error_code": failure.code,
+        "error_message": failure.message,
+        "failures": F("failures") + 1,
+    }
     if wait is not None:
         return wait if requeue(held.generation, held.rows(), timedelta(seconds=wait), **error) else None
     with transaction.atomic():
@@ -128,10 +132,8 @@ def _keep_final(held: Claim, ending: Ending) -> bool:
     """Keep the final answer in the thread and end the run with it, or put a further version in the place of the old."""
     generation = held.generation
     lock_threads(Thread.objects.filter(pk=generation.thread_id))
-    if held.rows().exclude(cancel_requested_at=None).exists():
+    if not _end(held, GenerationStatus.COMPLETED, ending, unless_stopped=True):
         halt(held, ending)
-        return False
-    if not _end(held, GenerationStatus.COMPLETED, ending):
         return False
     tell_generation(generation, GenerationCompleted)
     done = (complete_run if generation.current else publish)(generation, ending.text)
@@ -153,10 +155,11 @@ def _wait(generation: Generation, failure: Failure) -> float | None:
     return wait if run.exists() else None
 
 
-def _end(held: Claim, status: GenerationStatus, ending: Ending, **more: Any) -> bool:
+def _end(held: Claim, status: GenerationStatus, ending: Ending, *, unless_stopped: bool = False, **more: Any) -> bool:
     after = ending.first_token_after
+    rows = held.rows().filter(cancel_requested_at=None) if unless_stopped else held.rows()
     return bool(
-        held.rows().update(
+        rows.update(
             status=status,
             lease_owner=None,
             lease_expires_at=None,

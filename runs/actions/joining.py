@@ -58,7 +58,9 @@ def settle(run_id: UUID) -> bool:
     with transaction.atomic():
         lock_threads(Thread.objects.filter(runs=run_id))
         rows = MultiModelRun.objects.select_related("prompt", "thread").annotate(now=Now())
-        run = rows.select_for_update(of=("self",)).get(pk=run_id)
+        run = rows.select_for_update(of=("self",)).filter(pk=run_id).first()
+        if run is None:  # deleted meanwhile
+            return False
         if run.status == RunStatus.ANSWERING:
             return _conclude_answers(run, run.now)  # type: ignore[attr-defined]  # annotated
         return _conclude_synthesis(run_id)

@@ -48,12 +48,10 @@ def tell_now() -> None:
     words, _gathered.words = _gathered.words or [], None
     frames: dict[UUID, list[Event]] = {}
     for thread_id, make in words:
-        try:
+        with _logged():
             frames.setdefault(thread_id, []).append(make())
-        except Exception:  # as after any commit: what was done is done, and a client that misses it asks
-            logger.exception("A word to the sockets of a thread was not made")
     for thread_id, events in frames.items():
-        if events:
+        with _logged():
             channel.send(thread_id, *events)
 
 
@@ -75,6 +73,15 @@ def tell_generation(generation: Generation, word: Callable[..., Event]) -> None:
         return word(run=str(generation.run_id), generation=generation_view(generation))
 
     tell_on_commit(generation.run.thread_id, make)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """As after any commit: what was done is done, and a client that misses a word asks."""
+    try:
+        yield
+    except Exception:
+        logger.exception("A word to the sockets of a thread was not said")
 
 
 def _tell(thread_id: UUID, make: Make) -> None:

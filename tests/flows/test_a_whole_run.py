@@ -40,6 +40,11 @@ async def test_three_answers_stream_in_parallel_and_the_master_writes_the_final_
     [drafted] = [at for at, frame in viewer.frames if frame["type"] == "run.synthesizing"]
     assert len([at for at in first_delta.values() if at < drafted - 0.5]) == 3
     assert viewer.resyncs == 0
+    begun: set[str] = set()
+    for _, frame in viewer.frames:
+        if frame["type"] == "generation.started":
+            begun.add(frame["generation"])
+        assert frame["type"] != "generation.delta" or frame["generation"] in begun, "a piece before its beginning"
     stored = texts_in_database(product, run["id"])
     assert {key.replace("-", ""): text for key, text in viewer.texts.items()} == stored
     final = ada.run(run["id"])

@@ -51,7 +51,9 @@ const page = {
   now: () => Date.now() + skew,
 };
 
-const streams = new Streams(() => socket?.ask());
+const streams = new Streams(() => {
+  for (const run of ["", ...liveRuns()]) socket?.ask(run);
+});
 
 function begin(frame) {
   streams.begin(frame);

@@ -19,7 +19,7 @@ export class Streams {
     this.begin({ stream, run, generation: id, attempt });
   }
 
-  run({ generations, versions }) {
+  run({ generations, versions = [] }) {
     for (const generation of [...generations, ...versions]) this.generation(generation);
   }
 

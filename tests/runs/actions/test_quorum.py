@@ -1,14 +1,17 @@
 """The final answer without those who are still writing."""
 
 from datetime import timedelta
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from runs import actions
 from runs.actions import NoDraftYet, Quorum
+from runs.actions.joining import _may_join, gave_a_draft, joinable
 from runs.models import MultiModelRun
 from tests.racing import race
 from tests.runs.rows import (
@@ -41,6 +44,37 @@ def asked_with(owner: Any, quorum: Quorum, models: tuple[str, ...] = THREE) -> M
 
 def past_soft_deadline(run: MultiModelRun) -> None:
     change(run, soft_deadline_at=Now() - AGO)
+
+
+STATES: dict[str, dict[str, str]] = {
+    "queued": {"status": "queued"},
+    "streaming": {"status": "streaming", "text": "Bec"},
+    "whole": {"status": "completed", "text": "Because."},
+    "refused": {"status": "completed", "text": "No.", "finish_reason": "refusal"},
+    "failed": {"status": "failed"},
+    "stopped": {"status": "cancelled", "text": "Bec"},
+}
+EMPTY = {"status": "", "text": "", "finish_reason": ""}
+
+
+def test_the_sweeper_looks_for_those_that_the_join_lets_go_on(ada: Any) -> None:
+    """The rule stands twice: as a query over all runs, and in Python for the one whose rows are held."""
+    run = asked_with(ada, Quorum())
+    rows = candidates(run)
+    now = timezone.now()
+    deadlines = (None, now - AGO, now + AGO)
+    differences = []
+    for states in combinations_with_replacement(STATES, 3):
+        for row, state in zip(rows, states, strict=True):
+            change(row, **EMPTY | STATES[state])
+        for deadline, minimum, asked in product(deadlines, (1, 2, 3), (None, now)):
+            change(run, soft_deadline_at=deadline, minimum=minimum, synthesis_requested_at=asked)
+            found = joinable().filter(pk=run.pk).exists()
+            current = candidates(run)
+            drafts = sum(gave_a_draft(each) for each in current)
+            if found != _may_join(fresh(run), current, drafts, now):
+                differences.append((states, deadline, minimum, asked, found))
+    assert differences == []
 
 
 def test_before_the_soft_deadline_everybody_is_waited_for(ada: Any) -> None:

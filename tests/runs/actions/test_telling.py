@@ -81,7 +81,26 @@ def test_a_word_that_cannot_be_made_keeps_no_other_from_being_said(
         tell_on_commit(run.thread_id, fail)
         tell_on_commit(run.thread_id, lambda: ThreadLive(live=False))
     assert words(said) == ["thread.live"]
-    assert "was not made" in caplog.text
+    assert "was not said" in caplog.text
+
+
+def test_a_frame_that_cannot_be_sent_is_logged(
+    ada: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (answering(ada, THREE) for _ in range(2))
+    sent: list[Any] = []
+
+    def send(thread: Any, *_events: Event) -> None:
+        if thread == first.thread_id:
+            raise RuntimeError
+        sent.append(thread)
+
+    monkeypatch.setattr(channel, "send", send)
+    with actions.telling_later():
+        claimed(candidates(first)[0])
+        claimed(candidates(second)[0])
+    assert sent == [second.thread_id]
+    assert "was not said" in caplog.text
 
 
 def test_words_are_said_also_when_the_context_ends_in_an_error(ada: Any, said: list[Event]) -> None:
