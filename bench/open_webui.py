@@ -128,6 +128,8 @@ class OpenWebUI(Target):
                 await watching
                 await self._merge(page, watched, turn, order)
             watched.size += page.socket.eio.ws.size
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Refused(repr(error)) from error
         finally:
             watching.cancel()
             await page.socket.disconnect()
@@ -140,8 +142,8 @@ class OpenWebUI(Target):
             async with self._http.get(f"{self.url}/api/v1/chats/{run.synthesis}", headers=headers) as response:
                 messages = (await response.json())["chat"]["history"]["messages"].values()
             run.stored = {each["id"]: each["content"] for each in messages if each["role"] == "assistant"}
-            run.stored[run.synthesis] = next(each["merged"]["content"] for each in messages if "merged" in each)
-            assert run.stored.keys() == run.came.keys(), "an answer is missing"
+            merged = (each["merged"]["content"] for each in messages if "merged" in each)
+            run.stored[run.synthesis] = next(merged, "")  # what it did not keep has diverged
 
     def cpu(self) -> tuple[float, float]:
         """Its process, which also is its broker and database."""
