@@ -49,7 +49,8 @@ def tell_now() -> None:
     frames: dict[UUID, list[Event]] = {}
     for thread_id, make in words:
         with _logged():
-            frames.setdefault(thread_id, []).append(make())
+            event = make()
+            frames.setdefault(thread_id, []).append(event)
     for thread_id, events in frames.items():
         with _logged():
             channel.send(thread_id, *events)

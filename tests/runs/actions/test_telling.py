@@ -84,6 +84,19 @@ def test_a_word_that_cannot_be_made_keeps_no_other_from_being_said(
     assert "was not said" in caplog.text
 
 
+def test_without_a_word_nothing_is_sent(ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = answering(ada, THREE)
+    sent: list[Any] = []
+    monkeypatch.setattr(channel, "send", lambda *frame: sent.append(frame))
+
+    def fail() -> Event:
+        raise Generation.DoesNotExist
+
+    with actions.telling_later():
+        tell_on_commit(run.thread_id, fail)
+    assert sent == []
+
+
 def test_a_frame_that_cannot_be_sent_is_logged(
     ada: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
