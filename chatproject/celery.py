@@ -10,7 +10,7 @@ from chatproject import memory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
 
-app = Celery("polyphony")
+app = Celery("polyphony", amqp="runs.broker:Messages")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workers"])
 

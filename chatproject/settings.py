@@ -146,7 +146,8 @@ REDIS_URL = places.redis_url() or places.running_broker(VAR_DIR) or "redis://127
 CHANNEL_LAYERS = {"default": {"BACKEND": "threads.channel.ThreadLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
 
 # --- Celery ----------------------------------------------------------------------------------------------------------
-CELERY_BROKER_URL = CELERY_RESULT_BACKEND = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_RESULT_BACKEND = "runs.broker.Results+" + REDIS_URL.replace("unix://", "socket://", 1)
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_POOL = "threads"
@@ -158,6 +159,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = 3600
+# Else each thread has one of its own, with its own connection: a new one for each request, 400 in a worker.
+CELERY_RESULT_BACKEND_THREAD_SAFE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Recovery is the sweeper's work, so what a worker has taken is not written to Redis a second time: that bookkeeping was

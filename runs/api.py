@@ -33,7 +33,7 @@ from runs.orchestration import (
     stop_generation,
     synthesize_now,
 )
-from runs.snapshot import model_view, run_view, run_views, with_details
+from runs.snapshot import begun_view, model_view, run_view, run_views, with_details
 from threads.api import caller, thread_of
 from threads.inputs import Identifier, Strict, Text, Whole, checked
 from threads.openapi import many, one, page
@@ -147,7 +147,9 @@ class RunsView(APIView):
         quorum = Quorum(asked.pop("minimum", 1), asked.pop("soft_deadline", None))
         key = request.headers.get("Idempotency-Key", "")
         run, new = start_multi_model_generation(caller(request), thread, **asked, quorum=quorum, idempotency_key=key)
-        return Response(run_view(run.pk), status=202, headers={} if new else {"Idempotent-Replay": "true"})
+        if new:
+            return Response(begun_view(run), status=202)
+        return Response(run_view(run.pk), status=202, headers={"Idempotent-Replay": "true"})
 
 
 class ExportView(APIView):

@@ -124,6 +124,10 @@ class MultiModelRun(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
 
+    begun_with: "list[Generation]"
+    """Of a run that was just made, and of no other: its candidates, as whoever shows or launches it need not read them
+    again."""
+
     objects = RunQuerySet.as_manager()
 
     class Meta:
@@ -254,6 +258,11 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} by {self.model_id}"
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it stands among those of its run: the order of the model, for rows that were read without it."""
+        return self.kind, self.position, self.version
 
 
 class Council(models.Model):

@@ -1,8 +1,8 @@
 """The plot of a run on one page.
 
-start        the web process saves the prompt and the run (`actions.start_run`); after the commit a small kick-off goes
-             to the broker. With the broker away the rows are the outbox: the sweeper kicks off later.
-dispatch     a worker takes the run up and launches a Celery chord: one task per candidate, the synthesis as callback.
+start        the web process saves the prompt and the run (`actions.start_run`), and after the commit launches a Celery
+             chord: one task per candidate, the synthesis as callback.
+dispatch     with the broker away the rows are the outbox: a run waits until the sweeper takes it up and launches it.
 join         whoever ends the last candidate, the chord's callback and the sweeper all try `actions.settle`; one wins.
 synthesize   the master writes the final answer out of the drafts in the database.
 sweep        finds whatever stands still and brings it on. It trusts rows only: no message, no counter, no process.
@@ -12,7 +12,7 @@ Tasks are launched by the names below; `workers.tasks` implements them. Messages
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar
 from uuid import UUID
 
 from celery import Signature, chord, current_app
@@ -25,12 +25,12 @@ from runs import actions, broker
 from runs.actions import EVERYBODY, Quorum
 from runs.models import Generation, GenerationStatus, MultiModelRun
 from threads.actions import remove_deleted
+from threads.connections import REDIS
 from threads.models import Thread
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DISPATCH = "polyphony.dispatch"
 GENERATE = "polyphony.generate"
 SYNTHESIZE = "polyphony.synthesize"
 SWEEP = "polyphony.sweep"
@@ -47,10 +47,11 @@ def start_multi_model_generation(
     idempotency_key: str = "",
     instead_of: UUID | None = None,
 ) -> tuple[MultiModelRun, bool]:
-    """Ask several models at once: save the prompt and its run, and kick it off after the commit.
+    """Ask several models at once: save the prompt and its run, and launch it after the commit.
 
     Returns the run, and whether it is new. Raises as :func:`runs.actions.start_run`; never because the broker is away.
     """
+    launching = broker.answers()
     with actions.telling_later():
         run, new = actions.start_run(
             owner,
@@ -61,9 +62,10 @@ def start_multi_model_generation(
             quorum=quorum,
             idempotency_key=idempotency_key,
             instead_of=instead_of,
+            launching=launching,
         )
-        if new:
-            kick_off(run.pk)
+        if new and launching:
+            transaction.on_commit(lambda: _bring_on(_launch_new, run))
     return run, new
 
 
@@ -71,7 +73,7 @@ def retry_run(run_id: UUID) -> bool:
     """Begin a failed or stopped run again. Raises as :func:`runs.actions.retry`."""
     again = actions.retry(run_id)
     if again:
-        kick_off(run_id)
+        transaction.on_commit(lambda: _bring_on(dispatch, run_id))
     return again
 
 
@@ -107,11 +109,6 @@ def rewrite(run_id: UUID, master: str = "") -> bool:
     return begun
 
 
-def kick_off(run_id: UUID) -> None:
-    """Ask a worker, once this transaction is committed, to dispatch the run."""
-    transaction.on_commit(lambda: _send(DISPATCH, run_id))
-
-
 def dispatch(run_id: UUID) -> None:
     """Launch what the run still needs. Dispatching again is always safe: the run is taken up once."""
     if not broker.answers():
@@ -119,15 +116,10 @@ def dispatch(run_id: UUID) -> None:
     candidates = actions.take_up(run_id)
     if candidates is None:
         return
-    if not candidates:
+    if candidates:
+        _launch(MultiModelRun.objects.get(pk=run_id), candidates)
+    else:
         advance(run_id)
-        return
-    header = [_signature(GENERATE, candidate) for candidate in candidates]
-    chord(header, app=current_app)(_signature(SYNTHESIZE, run_id))
-    for patience in MultiModelRun.objects.filter(pk=run_id, soft_deadline__gt=0).values_list(
-        "soft_deadline", flat=True
-    ):
-        _send(SYNTHESIZE, run_id, after=cast(int, patience))
 
 
 def join(run_id: UUID) -> None:
@@ -138,16 +130,17 @@ def join(run_id: UUID) -> None:
 def waiting_synthesis(run_id: UUID) -> list[UUID]:
     """The synthesis of a run, or the further version of it, that waits for a worker, if there is one."""
     waiting = Generation.objects.filter(run_id=run_id, kind=Generation.Kind.SYNTHESIS, status=GenerationStatus.QUEUED)
-    return list(waiting.values_list("pk", flat=True))
+    return list(waiting.order_by().values_list("pk", flat=True))
 
 
-def advance_after(generation_id: UUID, *, in_chord: bool) -> None:
+def advance_after(generation: Generation, *, in_chord: bool) -> None:
     """After a generation's task. Within a chord the callback advances the run, unless a quorum lets it go on."""
-    runs = MultiModelRun.objects.filter(generations=generation_id)
-    if in_chord:
-        runs = runs.filter(soft_deadline_at__lte=Now())
-    for run_id in runs.values_list("pk", flat=True):
-        advance(run_id)
+    if not in_chord or (generation.run.soft_deadline is not None and _is_soft_deadline_over(generation.run_id)):
+        advance(generation.run_id)
+
+
+def _is_soft_deadline_over(run_id: UUID) -> bool:
+    return MultiModelRun.objects.filter(pk=run_id, soft_deadline_at__lte=Now()).exists()
 
 
 def wake_next(provider: str) -> None:
@@ -173,7 +166,7 @@ def sweep() -> int:
     moved += sum(_bring_on(advance, run_id) for run_id in {*stopping, *actions.unsettled()})
     if broker.answers():  # what is due is given once, so it must not be given to nobody
         moved += sum(_bring_on(relaunch, generation) for generation in actions.due())
-    moved += sum(_bring_on(dispatch, run_id) for run_id in actions.overdue_kickoffs())
+    moved += sum(_bring_on(dispatch, run_id) for run_id in actions.unlaunched())
     return moved + remove_deleted()
 
 
@@ -195,6 +188,23 @@ def relaunch(generation: Generation, after: float = 0) -> None:
         _send(GENERATE, generation.pk, after)
 
 
+def _launch_new(run: MultiModelRun) -> None:
+    """Launch a run that was just saved as taken up."""
+    try:
+        _launch(run, [candidate.pk for candidate in run.begun_with])
+    except broker.NOT_SENT as error:
+        logger.warning("Run %s waits for the sweeper: the broker is away (%s)", run.pk, type(error).__name__)
+        run.generations.filter(status=GenerationStatus.QUEUED).update(next_retry_at=Now())
+
+
+def _launch(run: MultiModelRun, candidates: Sequence[UUID]) -> None:
+    header = [_signature(GENERATE, candidate) for candidate in candidates]
+    with REDIS.trying():
+        chord(header, app=current_app)(_signature(SYNTHESIZE, run.pk))
+    if run.soft_deadline:
+        _send(SYNTHESIZE, run.pk, after=run.soft_deadline)
+
+
 def _signature(task: str, about: UUID) -> Signature[None]:
     return current_app.signature(task, args=(str(about),), immutable=True)
 
@@ -208,7 +218,7 @@ def _send(task: str, about: UUID, after: float = 0) -> None:
             )
     except broker.NOT_SENT as error:
         logger.warning("%s of %s waits for the sweeper: the broker is away (%s)", task, about, type(error).__name__)
-        if task != DISPATCH and not after:
+        if not after:
             _due_now(about)
 
 

@@ -16,6 +16,9 @@ from threads.snapshot import message_view, thread_view
 
 TURNS = 20
 """How many runs a snapshot, and a page, holds at the most: the newest ones. Of 100 a page would take seconds."""
+_UNREAD = ("sent_prompt",)
+"""What no view shows: each prompt that was sent is a whole conversation."""
+_TEXTS = ("text", "reasoning")
 RECENT = 3
 """How many runs that have ended a brief snapshot tells in full: more do not end while a socket connects anew."""
 
@@ -61,7 +64,8 @@ def brief_snapshot(thread: Thread) -> Snapshot:
     others = [run for run in runs if run not in told]
     prefetch_related_objects(told, _generations())
     prefetch_related_objects(others, _generations(texts=False))
-    views = {view["id"]: view for view in [*run_views(told), *(_run_view(run, texts=False) for run in others)]}
+    brief = [_run_view(run, run.generations.all(), texts=False) for run in others]
+    views = {view["id"]: view for view in [*run_views(told), *brief]}
     messages = Message.objects.filter(pk__in={message for run in told for message in (run.prompt_id, run.final_id)})
     return Snapshot(
         thread=thread_view(thread),
@@ -82,8 +86,14 @@ def run_view(run_id: UUID) -> RunView:
 
 def run_event_view(run_id: UUID) -> RunView:
     """One run, read afresh, without its texts: each has its own events, and a client need not read it three times."""
-    runs = MultiModelRun.objects.prefetch_related(_generations(texts=False))
-    return _run_view(runs.get(pk=run_id), texts=False)
+    run = MultiModelRun.objects.get(pk=run_id)
+    generations = run.generations.defer(*_TEXTS, *_UNREAD).order_by()
+    return _run_view(run, sorted(generations, key=lambda each: each.place), texts=False)
+
+
+def begun_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
+    """A run that was just made."""
+    return _run_view(run, run.begun_with, texts=texts)
 
 
 def run_views(runs: Iterable[MultiModelRun]) -> list[RunView]:
@@ -97,7 +107,7 @@ def run_views(runs: Iterable[MultiModelRun]) -> list[RunView]:
     for generation in streaming:
         generation.text = texts[keys[generation.pk]]
         generation.reasoning = texts[thoughts[generation.pk]]
-    return [_run_view(run) for run in runs]
+    return [_run_view(run, run.generations.all()) for run in runs]
 
 
 def generation_view(generation: Generation, label: str | None = None, *, text: bool = True) -> GenerationView:
@@ -140,13 +150,13 @@ def model_view(model_id: str) -> ModelView:
 
 
 def _generations(*, texts: bool = True) -> "Prefetch[str]":
-    """The generations of runs without what no view shows: each prompt that was sent is a whole conversation."""
-    unread = ("sent_prompt",) if texts else ("sent_prompt", "text", "reasoning")
-    return Prefetch("generations", Generation.objects.defer(*unread))
+    return Prefetch("generations", Generation.objects.defer(*(() if texts else _TEXTS), *_UNREAD))
 
 
-def _run_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
-    generations = [generation for generation in run.generations.all() if generation.current]
+def _run_view(run: MultiModelRun, rows: Iterable[Generation], *, texts: bool = True) -> RunView:
+    """A run and its generations, in their order."""
+    rows = list(rows)
+    generations = [generation for generation in rows if generation.current]
     letters = {}
     for generation in generations:
         letters.update({draft: letter for letter, draft in (generation.labels or {}).items()})
@@ -157,7 +167,7 @@ def _run_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
         "prompt": str(run.prompt_id),
         "final": str(run.final_id) if run.final_id else None,
         "master": model_view(synthesis.model_id if synthesis else run.master_model),
-        "gave_up": _gave_up(run, synthesis),
+        "gave_up": _gave_up(rows, synthesis),
         "status": run.status,
         "outcome": run.outcome,
         "minimum": run.minimum,
@@ -169,26 +179,26 @@ def _run_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
         "ended_at": _time(run.ended_at),
         "generations": [generation_view(g, letters.get(str(g.pk)), text=texts) for g in generations],
         "chosen": str(run.chosen_id) if run.chosen_id else None,
-        "versions": [generation_view(g, text=texts) for g in _other_versions(run, synthesis)],
+        "versions": [generation_view(g, text=texts) for g in _other_versions(run, rows, synthesis)],
     }
 
 
-def _other_versions(run: MultiModelRun, synthesis: Generation | None) -> list[Generation]:
+def _other_versions(run: MultiModelRun, rows: list[Generation], synthesis: Generation | None) -> list[Generation]:
     """What was whole before, and the newest of all if it is under way or came to nothing.
 
     No older one that came to nothing, and no master that gave up on the way to one.
     """
-    others = [g for g in run.generations.all() if g.kind == Generation.Kind.SYNTHESIS and not g.current]
+    others = [g for g in rows if g.kind == Generation.Kind.SYNTHESIS and not g.current]
     last = max((g.version for g in others), default=0)
     newer = run.status == RunStatus.COMPLETED and last > (synthesis.version if synthesis else 0)
     return [g for g in others if g.status == GenerationStatus.COMPLETED or (newer and g.version == last)]
 
 
-def _gave_up(run: MultiModelRun, synthesis: Generation | None) -> list[GaveUpView]:
+def _gave_up(rows: list[Generation], synthesis: Generation | None) -> list[GaveUpView]:
     """The authors of this synthesis before its present one: an earlier version belongs to an earlier try of the run."""
     if synthesis is None:
         return []
-    authors = (g for g in run.generations.all() if g.kind == Generation.Kind.SYNTHESIS)
+    authors = (g for g in rows if g.kind == Generation.Kind.SYNTHESIS)
     before = [g for g in authors if g.version == synthesis.version and g.position < synthesis.position]
     return [
         {

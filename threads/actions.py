@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from threads.events import ThreadUpdated
 from threads.models import Message, Preferences, Share, Thread
 from threads.signals import thread_deleted
 from threads.snapshot import thread_view
+from threads.telling import tell_on_commit
 
 TITLE_MAX_CHARS = 200
 MADE_TITLE_CHARS = 60
@@ -128,7 +130,9 @@ def show_branch(thread: Thread, prompt_id: UUID) -> Thread:
     branches = Branches.of(thread)
     if prompt_id not in branches.before:
         raise Message.DoesNotExist
-    _show(thread, branches.newest_end(prompt_id))
+    thread.tip_id = branches.newest_end(prompt_id)
+    Thread.objects.filter(pk=thread.pk).update(tip=thread.tip_id)
+    announce_thread(thread)
     return thread
 
 
@@ -156,40 +160,46 @@ def add_prompt(thread: Thread, content: str, *, instead_of: Message | None = Non
 
     Raises:
         ValidationError: the text is blank, too long, or holds characters that cannot be stored.
+        Thread.DoesNotExist: the thread was deleted meanwhile.
     """
     content = clean_text(content, settings.PROMPT_MAX_CHARS, what=_("prompt"))
     if not content.strip():
         raise ValidationError(_("The prompt is empty. Type a question and send it again."))
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
+        thread.refresh_from_db(from_queryset=Thread.objects.select_for_update().filter(deleted_at=None))
         parent = instead_of.parent if instead_of else _end_of_branch(thread)
-        prompt = add_message(thread, Message.Kind.PROMPT, content, parent=parent)
-        title = {} if thread.title else {"title": _title_from(content)}
-        _show(thread, prompt.pk, **title)
+        prompt = Message(
+            thread=thread, role=Message.Role.USER, kind=Message.Kind.PROMPT, content=content, parent=parent
+        )
+        thread.tip_id, thread.title = prompt.pk, thread.title or _title_from(content)
+        _append(prompt, tip=thread.tip_id, title=thread.title)
+        announce_thread(thread)
     return prompt
 
 
 def add_message(
-    thread: Thread, kind: Message.Kind, content: str, *, parent: Message | None, model_id: str = ""
+    thread_id: UUID, kind: Message.Kind, content: str, *, parent_id: UUID | None, model_id: str = ""
 ) -> Message:
-    """Append one turn; two that arrive at once get two positions.
+    """Append what a model said; two turns that arrive at once get two positions.
 
     Raises:
         Thread.DoesNotExist: the thread was deleted meanwhile.
     """
+    message = Message(thread_id=thread_id, role=Message.Role.ASSISTANT, kind=kind, content=content)
+    message.parent_id, message.model_id = parent_id, model_id
     with transaction.atomic(savepoint=False):
-        # Before the position is looked up: this write holds the thread as `lock_threads` does.
-        if not Thread.objects.filter(pk=thread.pk).update(updated_at=Now()):
-            raise Thread.DoesNotExist
-        last = thread.messages.aggregate(last=Max("position"))["last"]
-        return Message.objects.create(
-            thread=thread,
-            role=Message.Role.USER if kind == Message.Kind.PROMPT else Message.Role.ASSISTANT,
-            kind=kind,
-            content=content,
-            model_id=model_id,
-            position=0 if last is None else last + 1,
-            parent=parent,
-        )
+        _append(message)
+    return message
+
+
+def _append(message: Message, **thread: Any) -> None:
+    """Save a turn at the end of its thread, and these fields of the thread with it."""
+    # Before the position is looked up: this write holds the thread as `lock_threads` does.
+    if not Thread.objects.filter(pk=message.thread_id).update(updated_at=Now(), **thread):
+        raise Thread.DoesNotExist
+    last = Message.objects.filter(thread=message.thread_id).aggregate(last=Max("position"))["last"]
+    message.position = 0 if last is None else last + 1
+    message.save(force_insert=True)
 
 
 def save_preferences(
@@ -221,8 +231,8 @@ def lock_threads(threads: QuerySet[Thread]) -> list[UUID]:
 
 def announce_thread(thread: Thread) -> None:
     """Tell the open pages of a thread, once the change is committed, what it is called and which branch it shows."""
-    event = ThreadUpdated(thread=thread_view(thread))
-    transaction.on_commit(lambda: channel.send(thread.pk, event))
+    view = thread_view(thread)
+    tell_on_commit(thread.pk, lambda: ThreadUpdated(thread=view))
 
 
 def clean_text(text: str, limit: int, *, what: str) -> str:
@@ -260,11 +270,6 @@ def _title_from(content: str) -> str:
 
 def _end_of_branch(thread: Thread) -> Message | None:
     """The last turn of the branch that is shown: its answer, or the prompt that has none."""
-    tip = Message.objects.filter(pk__in=Thread.objects.filter(pk=thread.pk).values("tip")).first()
-    return (tip and tip.replies.filter(kind=Message.Kind.FINAL).last()) or tip
-
-
-def _show(thread: Thread, tip: UUID, **title: str) -> None:
-    Thread.objects.filter(pk=thread.pk).update(tip=tip, **title)
-    thread.tip_id, thread.title = tip, title.get("title", thread.title)
-    announce_thread(thread)
+    if thread.tip is None:
+        return None
+    return thread.tip.replies.filter(kind=Message.Kind.FINAL).last() or thread.tip

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "polyphony"
 RESYNC = {"type": "thread.resync"}
 """To a socket: frames for you were missed."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 FRAMES_MAX = 256
 """How many frames may wait for one socket: more than a second of eight models that all write at full speed."""
 BYTES_MAX = 1 << 20
@@ -125,7 +126,7 @@ def encode(*events: Event) -> str:
     """The text of a frame: one event is an object; several, or a bare one, are a list."""
     payloads = [event.payload() for event in events]
     whole = payloads[0] if len(payloads) == 1 and not events[0].bare else payloads
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(whole)
 
 
 def send(thread_id: UUID | str, *events: Event) -> None:

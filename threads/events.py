@@ -1,6 +1,7 @@
 """What a thread itself can say on its socket, and the form of every event. The other words are in ``runs.events``."""
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar, Literal, TypedDict
 
 
@@ -35,8 +36,15 @@ class Event:
 
     def payload(self) -> dict[str, Any] | list[Any]:
         """What a client receives, as JSON."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        return list(said.values()) if self.bare else {"type": self.type, **said}
+        names = _names(type(self))  # type: ignore[arg-type]  # classes can be hashed
+        if self.bare:
+            return [getattr(self, name) for name in names]
+        return {"type": self.type, **{name: getattr(self, name) for name in names}}
+
+
+@cache
+def _names(event: type[Event]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(event))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class GrowingText:
     """One attempt's text and the thoughts before it, and how much of them has been sent."""
 
     def __init__(self, thread_id: UUID, run_id: UUID, generation_id: UUID, attempt: int) -> None:
-        self.thread_id = thread_id
+        self.thread_id = str(thread_id)
         self.run_id = str(run_id)
         self.generation_id = str(generation_id)
         self.attempt = attempt
@@ -218,7 +218,7 @@ class Pusher:
         texts, self._changed = list(self._changed), {}
         try:
             commands: list[Command] = []
-            frames: dict[UUID, list[Event]] = {}
+            frames: dict[str, list[Event]] = {}
             for text in texts:
                 frames.setdefault(text.thread_id, []).extend(text.flush_into(commands))
             commands += [channel.publish(thread_id, *events) for thread_id, events in frames.items() if events]

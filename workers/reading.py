@@ -1,6 +1,7 @@
 """One model's answer read from its provider, with our own clocks: neither SDK nor pool watches them for us."""
 
 import asyncio
+import threading
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -39,6 +40,8 @@ class Reading:
     usage: Usage = field(default_factory=Usage)
     first_text_after: float | None = None
     """Seconds from the request to the first piece of text."""
+    asked: threading.Event = field(default_factory=threading.Event)
+    """The request is on its way, or a connection for it."""
     first_thought_after: float | None = None
     """Seconds from the request to the first thought, of a model that thinks aloud."""
     thought_for: float | None = None
@@ -61,6 +64,7 @@ class Reading:
         silence, longest = settings.IDLE_TIMEOUT, settings.OUTPUT_MAX_CHARS
         set_again = begun
         self.text.begin()
+        loop.call_soon(self.asked.set)  # when this coroutine waits for the first time
         try:
             async with asyncio.timeout_at(min(end, begun + settings.FIRST_TOKEN_TIMEOUT)) as clock:
                 async with aclosing(_provider(self.reach).stream(self.request)) as events:

@@ -31,13 +31,18 @@ _TRIES = {Retry.NEVER: 1, Retry.ONCE: 2, Retry.BACKOFF: None}
 _INTERNAL = "Something went wrong inside Polyphony; the worker's log says what. Try again."
 _stopping = threading.Event()
 _open: set["Future[FinishReason]"] = set()
+ASKED_PATIENCE = 0.1
+"""Seconds. In a busy process the loop may come to a request later; then it is told before that its text begins."""
 
 
-def stream_generation(generation_id: UUID) -> None:
-    """Claim a generation, read its model's answer into it, and end it. Does nothing when somebody else has it."""
+def stream_generation(generation_id: UUID) -> Generation | None:
+    """Claim a generation, read its model's answer into it, and end it. Returns ``None`` when somebody else has it."""
     with actions.telling_later():
-        if (held := actions.claim(generation_id)) is not None:
-            _stream(held)
+        held = actions.claim(generation_id)
+        if held is None:
+            return None
+        _stream(held)
+        return held.generation
 
 
 def _stream(held: Claim) -> None:
@@ -104,6 +109,8 @@ def _read(held: Claim, reading: Reading) -> None:
         future.cancel()
     try:
         with saver.saving(held, reading, future) as saved:
+            if not future.done():
+                reading.asked.wait(ASKED_PATIENCE)  # what is told next would take this process from the loop
             _note_begun(held, reading)
             connection.close()  # nothing is held while a vendor is waited for
             wait([future])

@@ -27,19 +27,11 @@ SHUTDOWN_SECONDS = 4.5
 """How long a worker that was asked to end may take to give back what it has; the rest is found when its leases end."""
 
 
-@shared_task(name=orchestration.DISPATCH)
-def dispatch(run_id: str) -> None:
-    """Take a run up and launch its models."""
-    _hand_back_if_stopping()
-    _safely(orchestration.dispatch, run_id)
-
-
 @shared_task(name=orchestration.GENERATE, bind=True, ignore_result=False)
 def generate(self: "Task[Any, Any]", generation_id: str) -> None:
     """One model's draft. Within a chord its callback brings the run on; alone, this task does."""
     _hand_back_if_stopping()
-    _safely(streaming.stream_generation, generation_id)
-    _safely(partial(orchestration.advance_after, in_chord=bool(self.request.chord)), generation_id)
+    _safely(partial(_generate, in_chord=bool(self.request.chord)), generation_id)
 
 
 @shared_task(name=orchestration.SYNTHESIZE)
@@ -53,6 +45,12 @@ def synthesize(run_id: str) -> None:
 def sweep() -> None:
     """For whoever runs ``celery beat``: bring on what stands still."""
     orchestration.sweep()
+
+
+def _generate(generation_id: UUID, *, in_chord: bool) -> None:
+    generation = streaming.stream_generation(generation_id)
+    if generation is not None:
+        orchestration.advance_after(generation, in_chord=in_chord)
 
 
 def _synthesize(run_id: UUID) -> None:

@@ -17,14 +17,14 @@ from runs.actions.recovery import (
     expire_leases,
     fail_overdue,
     fail_unserved,
-    overdue_kickoffs,
     stopping,
+    unlaunched,
     unsettled,
 )
 from runs.actions.retrying import Superseded, retry, retry_generation
 from runs.actions.start import EVERYBODY, KeyReused, Quorum, ThreadBusy, check_choice, start_run
 from runs.actions.stopping import request_cancel, stop_all, stop_generation, stop_queued
-from runs.actions.telling import tell_now, telling_later
+from threads.telling import tell_now, telling_later
 
 __all__ = [
     "EVERYBODY",
@@ -61,7 +61,6 @@ __all__ = [
     "halt",
     "may_begin",
     "next_in_line",
-    "overdue_kickoffs",
     "release",
     "request_cancel",
     "request_synthesis",
@@ -79,6 +78,7 @@ __all__ = [
     "take_up",
     "tell_now",
     "telling_later",
+    "unlaunched",
     "unsettled",
     "use",
 ]

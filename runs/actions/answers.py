@@ -99,7 +99,7 @@ def publish(version: Generation, text: str) -> bool:
 
     The caller holds the thread, and has the lease of the version.
     """
-    run = MultiModelRun.objects.select_related("prompt", "thread").get(pk=version.run_id)
+    run = MultiModelRun.objects.get(pk=version.run_id)
     if run.status != RunStatus.COMPLETED:
         return False
     version.run, version.text = run, text
@@ -117,9 +117,12 @@ def _answer_with(generation: Generation) -> None:
     if run.status != RunStatus.COMPLETED:
         fields |= {"error_code": "", "error_message": "", "cancel_requested_at": None}
     MultiModelRun.objects.filter(pk=run.pk).update(
-        status=RunStatus.COMPLETED, chosen=chosen, ended_at=Coalesce(F("ended_at"), Now()), **fields
+        status=RunStatus.COMPLETED,
+        chosen=chosen,
+        ended_at=Coalesce(F("ended_at"), Now()),
+        final=put_answer(run, generation.text, generation.model_id),
+        **fields,
     )
-    put_answer(run, generation.text, generation.model_id)
 
 
 def _can_be_used(generation: Generation) -> bool:

@@ -6,13 +6,14 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from runs.actions.telling import tell_on_commit, tell_run
+from runs.actions.telling import tell_run
 from runs.events import RunCancelled, RunCompleted, RunFailed
 from runs.models import RUN_ACTIVE, Generation, MultiModelRun, RunStatus
 from runs.snapshot import run_event_view
 from threads.actions import add_message, revise_message
 from threads.models import Message
 from threads.snapshot import message_view
+from threads.telling import tell_on_commit
 
 Runs = QuerySet[MultiModelRun]
 
@@ -23,27 +24,24 @@ def complete_run(generation: Generation, text: str) -> bool:
     Returns whether it did; a run that is over already stays as it is, and the caller's transaction is rolled back.
     """
     run = generation.run
+    synthesizing = MultiModelRun.objects.filter(pk=run.pk, status=RunStatus.SYNTHESIZING)
     with transaction.atomic(savepoint=False):
-        changed = MultiModelRun.objects.filter(pk=run.pk, status=RunStatus.SYNTHESIZING).update(
-            status=RunStatus.COMPLETED, ended_at=Now()
-        )
-        if not changed:
-            transaction.set_rollback(True)
-            return False
-        put_answer(run, text, generation.model_id)
-    return True
+        final = put_answer(run, text, generation.model_id)
+        if synthesizing.update(status=RunStatus.COMPLETED, ended_at=Now(), final=final):
+            return True
+        transaction.set_rollback(True)
+    return False
 
 
-def put_answer(run: MultiModelRun, text: str, model_id: str) -> None:
-    """The one final message of a run says this from now on. Part of the transaction that completes or revises it."""
-    final = Message.objects.filter(final_of=run.pk).first()
+def put_answer(run: MultiModelRun, text: str, model_id: str) -> Message:
+    """The one final message of a run says this from now on; the caller's transaction completes the run with it."""
+    final = run.final
     if final is None:
-        final = add_message(run.thread, Message.Kind.FINAL, text, parent=run.prompt, model_id=model_id)
-        MultiModelRun.objects.filter(pk=run.pk).update(final=final)
+        final = add_message(run.thread_id, Message.Kind.FINAL, text, parent_id=run.prompt_id, model_id=model_id)
     else:
         revise_message(final, text, model_id)
-    view = message_view(final)
-    tell_on_commit(run.thread_id, lambda: RunCompleted(run=run_event_view(run.pk), message=view))
+    tell_on_commit(run.thread_id, lambda: RunCompleted(run=run_event_view(run.pk), message=message_view(final)))
+    return final
 
 
 def fail_run(run_id: UUID, rows: Runs, code: str, message: str, **fields: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from runs import catalogue
@@ -18,10 +18,14 @@ from runs.actions.endings import complete_run
 from runs.actions.telling import tell_generation
 from runs.events import GenerationCancelled, GenerationCompleted, GenerationFailed, GenerationRequeued
 from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
+from runs.snapshot import generation_view
 from threads.actions import add_message, lock_threads
 from threads.models import Message, Thread
+from threads.telling import tell_on_commit
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0)
+_STORED = ("ended_at", "first_token_at", "cancel_requested_at", "cost")
+"""What the database alone knows exactly of a text that is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +114,24 @@ def requeue(generation: Generation, rows: "QuerySet[Generation]", wait: timedelt
 
 def _keep_draft(held: Claim, ending: Ending) -> bool:
     """Keep a draft in its lane. One that lands after the join is late: the join holds the rows that it reads."""
-    generation = held.generation
-    prompt = generation.run.prompt
+    generation, run = held.generation, held.generation.run
     try:
         message = add_message(
-            generation.thread, Message.Kind.DRAFT, ending.text, parent=prompt, model_id=generation.model_id
+            generation.thread_id,
+            Message.Kind.DRAFT,
+            ending.text,
+            parent_id=run.prompt_id,
+            model_id=generation.model_id,
         )
     except Thread.DoesNotExist:
         return False
     if not _end(held, GenerationStatus.COMPLETED, ending, message=message):
         transaction.set_rollback(True)
         return False
-    tell_generation(generation, GenerationCompleted)
-    # In a statement of its own: one that had to wait for the row would see the run as it was before the join.
-    waited_for = MultiModelRun.objects.filter(pk=generation.run_id, status__in=(RunStatus.QUEUED, RunStatus.ANSWERING))
-    Generation.objects.filter(~Exists(waited_for), pk=generation.pk).update(late=True)
+    # The run is read after the row is held: a statement that had to wait for the row would see it as before the join.
+    if _tell_completed(generation) not in (RunStatus.QUEUED, RunStatus.ANSWERING):
+        generation.late = True
+        Generation.objects.filter(pk=generation.pk).update(late=True)
     return True
 
 
@@ -135,7 +142,7 @@ def _keep_final(held: Claim, ending: Ending) -> bool:
     if not _end(held, GenerationStatus.COMPLETED, ending, unless_stopped=True):
         halt(held, ending)
         return False
-    tell_generation(generation, GenerationCompleted)
+    _tell_completed(generation)
     done = (complete_run if generation.current else publish)(generation, ending.text)
     if not done:
         transaction.set_rollback(True)
@@ -158,24 +165,41 @@ def _wait(generation: Generation, failure: Failure) -> float | None:
 def _end(held: Claim, status: GenerationStatus, ending: Ending, *, unless_stopped: bool = False, **more: Any) -> bool:
     after = ending.first_token_after
     rows = held.rows().filter(cancel_requested_at=None) if unless_stopped else held.rows()
-    return bool(
-        rows.update(
-            status=status,
-            lease_owner=None,
-            lease_expires_at=None,
-            text=ending.text,
-            finish_reason=ending.finish_reason,
-            tokens_in=ending.tokens_in,
-            tokens_out=ending.tokens_out,
-            tokens_cached=ending.tokens_cached,
-            tokens_reasoning=ending.tokens_reasoning,
-            cost=_cost(held.generation, ending),
-            first_token_at=None if after is None else F("started_at") + timedelta(seconds=after),
-            ended_at=Now(),
-            **ending.thoughts.fields(),
-            **more,
-        )
+    fields = {
+        "status": status,
+        "text": ending.text,
+        "finish_reason": ending.finish_reason,
+        "tokens_in": ending.tokens_in,
+        "tokens_out": ending.tokens_out,
+        "tokens_cached": ending.tokens_cached,
+        "tokens_reasoning": ending.tokens_reasoning,
+        **ending.thoughts.fields(),
+    }
+    changed = rows.update(
+        lease_owner=None,
+        lease_expires_at=None,
+        cost=_cost(held.generation, ending),
+        first_token_at=None if after is None else F("started_at") + timedelta(seconds=after),
+        ended_at=Now(),
+        **fields,
+        **more,
     )
+    if changed:
+        for name, value in fields.items():
+            setattr(held.generation, name, value)
+    return bool(changed)
+
+
+def _tell_completed(generation: Generation) -> str:
+    """Tell that a text is whole, which stands in this transaction's row. Returns how far its run is."""
+    stored = Generation.objects.values(*_STORED, "run__status").get(pk=generation.pk)
+    for name in _STORED:
+        setattr(generation, name, stored[name])
+    run = str(generation.run_id)
+    tell_on_commit(
+        generation.run.thread_id, lambda: GenerationCompleted(run=run, generation=generation_view(generation))
+    )
+    return str(stored["run__status"])
 
 
 def _cost(generation: Generation, ending: Ending) -> Decimal | None:

@@ -24,6 +24,8 @@ from runs.models import GENERATION_ACTIVE, Generation, GenerationStatus, MultiMo
 from threads.actions import lock_threads
 from threads.models import Thread
 
+LAUNCH_GRACE = timedelta(seconds=5)
+"""How long a run that was saved may wait until it is launched before the sweeper launches it."""
 GRACE = timedelta(seconds=30)
 """How long a task that was just enqueued may wait before the sweeper enqueues it again."""
 
@@ -57,8 +59,8 @@ def settle(run_id: UUID) -> bool:
         return False
     with transaction.atomic():
         lock_threads(Thread.objects.filter(runs=run_id))
-        rows = MultiModelRun.objects.select_related("prompt", "thread").annotate(now=Now())
-        run = rows.select_for_update(of=("self",)).filter(pk=run_id).first()
+        rows = MultiModelRun.objects.annotate(now=Now()).select_for_update(of=("self",)).order_by()
+        run = rows.filter(pk=run_id).first()
         if run is None:  # deleted meanwhile
             return False
         if run.status == RunStatus.ANSWERING:
@@ -112,7 +114,9 @@ def _drafts() -> QuerySet[Generation]:
 
 def _conclude_answers(run: MultiModelRun, now: datetime) -> bool:
     # Held until the join is committed: a draft that lands meanwhile waits, and is then late.
-    generations = list(run.generations.defer("sent_prompt").select_for_update())
+    generations = sorted(
+        run.generations.defer("sent_prompt").select_for_update().order_by("pk"), key=lambda each: each.place
+    )
     candidates = [each for each in generations if each.kind == Generation.Kind.CANDIDATE]
     drafts = [candidate for candidate in candidates if gave_a_draft(candidate)]
     if not _may_join(run, candidates, len(drafts), now):
@@ -222,7 +226,7 @@ def _create(
         position=position,
         version=version,
         model_id=model_id,
-        thread=run.thread,
+        thread_id=run.thread_id,
         labels=labels,
         shuffle_seed=seed,
         next_retry_at=Now() + GRACE,

@@ -15,18 +15,16 @@ from django.utils.translation import gettext as _
 
 from runs.actions.endings import fail_run
 from runs.actions.generations import requeue
-from runs.actions.joining import GRACE, joinable
+from runs.actions.joining import GRACE, LAUNCH_GRACE, joinable
 from runs.actions.telling import tell_generation
 from runs.events import GenerationCancelled, GenerationFailed
 from runs.models import GENERATION_ACTIVE, RUN_ACTIVE, Generation, GenerationStatus, MultiModelRun, RunStatus
 
-KICKOFF_GRACE = timedelta(seconds=5)
 
-
-def overdue_kickoffs() -> list[UUID]:
-    """Runs that no worker has taken up although their kick-off is long due: its message was lost."""
+def unlaunched() -> list[UUID]:
+    """Runs that nobody has taken up: the broker was away, or who saved them died."""
     waiting = MultiModelRun.objects.filter(
-        status=RunStatus.QUEUED, cancel_requested_at=None, queued_at__lt=Now() - KICKOFF_GRACE, deadline_at__gt=Now()
+        status=RunStatus.QUEUED, cancel_requested_at=None, queued_at__lt=Now() - LAUNCH_GRACE, deadline_at__gt=Now()
     )
     return list(waiting.values_list("pk", flat=True))
 

@@ -4,26 +4,27 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from runs import catalogue
-from runs.actions.admission import Refused, admit, deadline, lock_owner
-from runs.actions.telling import tell_on_commit, tell_run
+from runs.actions.admission import Refused, admit, lock_owner
+from runs.actions.joining import LAUNCH_GRACE
 from runs.events import RunStarted
-from runs.models import RUN_ACTIVE, Generation, MultiModelRun
+from runs.models import RUN_ACTIVE, Generation, MultiModelRun, RunStatus
+from runs.snapshot import begun_view
 from threads.actions import add_prompt, clean_text, create_lanes
 from threads.events import MessageCreated
 from threads.models import Message, Thread
 from threads.snapshot import message_view
+from threads.telling import tell_on_commit
 
 KEY_MAX_CHARS = 200
 
@@ -68,10 +69,13 @@ def start_run(
     quorum: Quorum = EVERYBODY,
     idempotency_key: str = "",
     instead_of: UUID | None = None,
+    launching: bool = False,
 ) -> tuple[MultiModelRun, bool]:
     """Save the prompt, the run, its generations and their lanes in one transaction.
 
     The prompt goes on with the branch that is shown, or is another version of the prompt that ``instead_of`` names.
+    A run that the caller is ``launching`` after the commit begins as taken up; if nothing comes of that, the sweeper
+    launches its generations one by one. Any other waits for :func:`take_up`.
 
     Returns:
         The run, and whether it is new: the same key with the same content answers with the run that it made before.
@@ -94,7 +98,17 @@ def start_run(
             models = [master, *secondaries]
             key = idempotency_key or None
             replaced = thread.messages.get(pk=instead_of, kind=Message.Kind.PROMPT) if instead_of else None
-            made = _create(owner, thread, prompt, quorum, replaced, models=models, key=key, fingerprint=fingerprint)
+            made = _create(
+                owner,
+                thread,
+                prompt,
+                quorum,
+                replaced,
+                models=models,
+                key=key,
+                fingerprint=fingerprint,
+                launching=launching,
+            )
             return made, True
     except (IntegrityError, ThreadBusy, Refused):
         # Two requests raced and one came through: the same key is the same run, else the thread is busy.
@@ -115,11 +129,13 @@ def _create(
     models: list[str],
     key: str | None,
     fingerprint: str,
+    launching: bool,
 ) -> MultiModelRun:
-    lock_owner(owner.pk)
+    now = lock_owner(owner.pk)
     admit(owner.pk, runs=1, generations=len(models))
-    Thread.objects.select_for_update().get(pk=thread.pk, deleted_at=None)
-    if thread.runs.filter(status__in=RUN_ACTIVE).exists():
+    if thread.runs.filter(
+        status__in=RUN_ACTIVE
+    ).exists():  # of two that ask in one moment, the second meets a constraint
         raise ThreadBusy
     prompt = add_prompt(thread, text, instead_of=replaced)
     run = MultiModelRun.objects.create(
@@ -127,30 +143,33 @@ def _create(
         owner_id=owner.pk,
         prompt=prompt,
         master_model=models[0],
+        status=RunStatus.ANSWERING if launching else RunStatus.QUEUED,
+        dispatched_at=now if launching else None,
         idempotency_key=key,
         fingerprint=fingerprint if key else "",
         minimum=quorum.minimum,
         soft_deadline=quorum.soft_deadline,
-        soft_deadline_at=None if quorum.soft_deadline is None else Now() + timedelta(seconds=quorum.soft_deadline),
-        deadline_at=deadline(),
+        queued_at=now,
+        soft_deadline_at=None if quorum.soft_deadline is None else now + timedelta(seconds=quorum.soft_deadline),
+        deadline_at=now + timedelta(seconds=settings.RUN_TIMEOUT),
     )
-    _create_candidates(run, prompt, models)
-    view = message_view(prompt)
-    tell_on_commit(thread.pk, lambda: MessageCreated(message=view))
-    tell_run(run, RunStarted)
+    run.begun_with = _create_candidates(run, prompt, models, now)
+    tell_on_commit(thread.pk, lambda: MessageCreated(message=message_view(prompt)))
+    tell_on_commit(thread.pk, lambda: RunStarted(run=begun_view(run, texts=False)))
     return run
 
 
-def _create_candidates(run: MultiModelRun, prompt: Message, models: list[str]) -> None:
+def _create_candidates(run: MultiModelRun, prompt: Message, models: list[str], now: datetime) -> list[Generation]:
     threads = [run.thread, *create_lanes(prompt, len(models) - 1)]
-    Generation.objects.bulk_create(
+    return Generation.objects.bulk_create(
         Generation(
             run=run,
             role=Generation.Role.SECONDARY if position else Generation.Role.MASTER,
             position=position,
             model_id=model_id,
             thread=thread,
-            queued_at=Now(),
+            queued_at=now,
+            next_retry_at=run.dispatched_at and run.dispatched_at + LAUNCH_GRACE,
         )
         for position, (model_id, thread) in enumerate(zip(models, threads, strict=True))
     )

@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from tests.faults.place import Place
 
-TASKS = ("polyphony.dispatch", "polyphony.generate", "polyphony.synthesize")
+TASKS = ("polyphony.generate", "polyphony.synthesize")
 QUEUE = "celery"
 BESIDE = "celery\x06\x163"
 """The same queue to a worker: kombu keeps priorities apart in this way."""

@@ -24,9 +24,9 @@ class Point(StrEnum):
     """In the order in which a run comes past them."""
 
     AFTER_COMMIT = "after-commit"
-    """The run is saved, its kick-off not sent."""
-    AFTER_TAKE_UP = "after-take-up"
-    """A worker has taken the run up and launched nothing yet."""
+    """The run is saved, none of its tasks sent."""
+    IN_LAUNCH = "in-launch"
+    """All tasks of the run but one are at the broker, which has not been told how many there will be."""
     AFTER_CLAIM = "after-claim"
     """A worker has claimed a draft and asked nobody yet."""
     MID_STREAM = "mid-stream"

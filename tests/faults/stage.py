@@ -26,7 +26,7 @@ import django
 from tests.faults.points import InHand, Point, Points
 
 Function = Callable[..., Any]
-GRACES = ("GRACE", "KICKOFF_GRACE", "RECHECK")
+GRACES = ("GRACE", "LAUNCH_GRACE", "RECHECK")
 """How long the product waits before it takes a message for lost."""
 
 
@@ -93,12 +93,13 @@ def _tell_what_is_in_hand(hand: InHand) -> None:
 
 
 def _watch(watch: Watch) -> None:
-    from celery import Celery
+    from celery.backends.redis import RedisBackend
 
-    from runs import actions
+    from runs import actions, orchestration
 
-    _wrap(Celery, "send_task", lambda real: _kick_off(watch, real))
-    _wrap(actions, "take_up", lambda real: _take_up(watch, real))
+    launched = threading.local()
+    _wrap(orchestration, "_launch", lambda real: _launch(watch, launched, real))
+    _wrap(RedisBackend, "set_chord_size", lambda real: _set_chord_size(watch, launched, real))
     _wrap(actions, "claim", lambda real: _claim(watch, real))
     _wrap(actions, "checkpoint_all", lambda real: _checkpoint(watch, real))
     _wrap(actions, "complete", lambda real: _complete(watch, real))
@@ -107,25 +108,23 @@ def _watch(watch: Watch) -> None:
         _wrap(actions, ending, lambda real: _end(watch, real))
 
 
-def _kick_off(watch: Watch, real: Function) -> Function:
-    from runs.orchestration import DISPATCH
+def _launch(watch: Watch, launched: threading.local, real: Function) -> Function:
+    def launch(run: Any, *candidates: Any) -> Any:
+        watch.hold(Point.AFTER_COMMIT, run.pk)
+        launched.run = run.pk
+        return real(run, *candidates)
 
-    def send_task(app: Any, name: str, *args: Any, **options: Any) -> Any:
-        if name == DISPATCH:
-            watch.hold(Point.AFTER_COMMIT, (options.get("args") or args[0])[0])
-        return real(app, name, *args, **options)
-
-    return send_task
+    return launch
 
 
-def _take_up(watch: Watch, real: Function) -> Function:
-    def take_up(run_id: UUID) -> Any:
-        taken = real(run_id)
-        if taken is not None:
-            watch.hold(Point.AFTER_TAKE_UP, run_id)
-        return taken
+def _set_chord_size(watch: Watch, launched: threading.local, real: Function) -> Function:
+    """Celery says it before it sends the last task of a chord."""
 
-    return take_up
+    def set_chord_size(*about: Any) -> Any:
+        watch.hold(Point.IN_LAUNCH, launched.run)
+        return real(*about)
+
+    return set_chord_size
 
 
 def _claim(watch: Watch, real: Function) -> Function:

@@ -37,7 +37,7 @@ def test_a_run_is_started_and_shown_at_once(api: Api, thread: Thread) -> None:
     assert answer.status_code == 202
     run = answer.json()
     assert run == run_view(uuid.UUID(run["id"]))
-    assert (run["status"], run["thread"], run["final"], run["error"]) == ("queued", str(thread.pk), None, None)
+    assert (run["status"], run["thread"], run["final"], run["error"]) == ("answering", str(thread.pk), None, None)
     assert [g["model"]["id"] for g in run["generations"]] == list(THREE)
     assert "Idempotent-Replay" not in answer.headers
 

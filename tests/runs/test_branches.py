@@ -71,7 +71,7 @@ def test_a_run_that_is_active_on_another_branch_is_said(page: Client, ada: Any) 
     run = completed(ada)
     edited(page, run)
     html = page.post(f"/threads/{run.thread_id}/branch/", {"prompt": str(run.prompt_id)}, follow=True).content.decode()
-    active = MultiModelRun.objects.get(status="queued")
+    active = MultiModelRun.objects.get(status="answering")
     assert f'data-elsewhere="{active.pk}"' in html
     assert f'data-active-run="{active.pk}"' in html
     actions.request_cancel(active.pk)
@@ -81,7 +81,7 @@ def test_a_run_that_is_active_on_another_branch_is_said(page: Client, ada: Any) 
 def test_a_run_that_is_active_again_is_found_though_another_was_begun_later(page: Client, ada: Any) -> None:
     run = failed(ada)
     edited(page, run)
-    actions.request_cancel(MultiModelRun.objects.get(status="queued").pk)
+    actions.request_cancel(MultiModelRun.objects.get(status="answering").pk)
     html = page.get(f"/threads/{run.thread_id}/").content.decode()
     assert 'data-active-run=""' in html
     assert f'value="{THREE[1]}"' in re.findall(r"<input[^>]*name=.master.[^>]*checked", html)[0]
@@ -155,14 +155,14 @@ def test_a_run_is_asked_again_with_its_own_quorum(page: Client, ada: Any) -> Non
     run = completed(ada)
     MultiModelRun.objects.filter(pk=run.pk).update(minimum=2, soft_deadline=30)
     page.post(f"/runs/{run.pk}/regenerate/", {"models": "same"})
-    again = MultiModelRun.objects.get(status="queued")
+    again = MultiModelRun.objects.get(status="answering")
     assert (again.minimum, again.soft_deadline) == (2, 30)
 
 
 def test_a_failed_run_can_be_tried_again_unless_a_prompt_follows_it(page: Client, ada: Any) -> None:
     run = failed(ada)
     edited(page, run)
-    (other,) = MultiModelRun.objects.filter(status="queued")
+    (other,) = MultiModelRun.objects.filter(status="answering")
     actions.request_cancel(other.pk)
     assert actions.retry(run.pk)  # the other version follows nothing of it
     actions.request_cancel(run.pk)
@@ -184,7 +184,7 @@ def test_an_old_turn_can_be_tried_again_once_its_branch_ends_with_it(page: Clien
 def test_the_next_prompt_goes_on_with_the_branch_that_is_shown(page: Client, ada: Any) -> None:
     run = completed(ada)
     edited(page, run)
-    actions.request_cancel(MultiModelRun.objects.get(status="queued").pk)
+    actions.request_cancel(MultiModelRun.objects.get(status="answering").pk)
     show_branch(fresh(run.thread), run.prompt_id)
     nxt = started(ada, thread=fresh(run.thread), prompt="And?")
     assert nxt.prompt.parent_id == run.final_id

@@ -1,5 +1,6 @@
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
-from runs import actions, orchestration
+from runs import actions, broker, orchestration
+from runs.actions.joining import LAUNCH_GRACE
 from runs.models import MultiModelRun
 from tests.runs.conftest import Task
 from tests.runs.rows import (
@@ -27,9 +29,10 @@ from tests.runs.rows import (
     synthesizing,
 )
 from threads.actions import create_thread
+from threads.connections import ANSWER_TIMEOUT, REDIS, sync_client
 
 pytestmark = [pytest.mark.usefixtures("models", "said"), pytest.mark.django_db(transaction=True)]
-DISPATCH, GENERATE, SYNTHESIZE = "polyphony.dispatch", "polyphony.generate", "polyphony.synthesize"
+GENERATE, SYNTHESIZE = "polyphony.generate", "polyphony.synthesize"
 Sent = Callable[[], list[Task]]
 
 
@@ -40,17 +43,17 @@ def start(owner: Any, **options: Any) -> tuple[MultiModelRun, bool]:
     )
 
 
-def test_a_new_run_is_kicked_off_with_its_id_alone(ada: Any, sent: Sent) -> None:
+def test_a_new_run_is_launched_as_a_chord_of_candidates_with_the_synthesis_as_callback(ada: Any, sent: Sent) -> None:
     run, new = start(ada)
-    assert new
-    assert sent() == [Task(DISPATCH, [str(run.pk)])]
+    assert (new, fresh(run).status) == (True, "answering")
+    assert is_the_chord_of(run, sent())
 
 
 def test_nothing_is_sent_before_the_commit(ada: Any, sent: Sent) -> None:
     with transaction.atomic():
         start(ada)
         assert sent() == []
-    assert [task.name for task in sent()] == [DISPATCH]
+    assert [task.name for task in sent()] == [GENERATE] * 3
 
 
 def test_a_transaction_that_is_rolled_back_sends_nothing(ada: Any, sent: Sent) -> None:
@@ -61,7 +64,7 @@ def test_a_transaction_that_is_rolled_back_sends_nothing(ada: Any, sent: Sent) -
     assert not MultiModelRun.objects.exists()
 
 
-def test_the_same_request_again_is_not_kicked_off_again(ada: Any, sent: Sent) -> None:
+def test_the_same_request_again_is_not_launched_again(ada: Any, sent: Sent) -> None:
     thread = create_thread(ada)
     start(ada, thread=thread, idempotency_key="k")
     sent()
@@ -69,27 +72,68 @@ def test_the_same_request_again_is_not_kicked_off_again(ada: Any, sent: Sent) ->
     assert (new, sent()) == (False, [])
 
 
-def test_a_broker_that_is_away_does_not_stop_a_run_from_being_saved(
-    ada: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_run_that_is_saved_with_the_broker_away_waits_for_the_sweeper(
+    ada: Any, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+        away.setattr(broker, "answers", lambda: False)
+        run, new = start(ada)
+    assert (new, fresh(run).status, sent()) == (True, "queued", [])
+    change(run, queued_at=Now() - AGO / 2)
+    orchestration.sweep()
+    assert is_the_chord_of(run, sent())
+
+
+def test_a_broker_that_goes_away_between_does_not_stop_a_run_and_the_sweeper_launches_what_is_missing(
+    ada: Any, sent: Sent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError("redis://:secret@host")
 
-    monkeypatch.setattr(orchestration.current_app, "send_task", away)
-    run, new = start(ada)
-    assert new
-    assert fresh(run).status == "queued"
+    with monkeypatch.context() as gone:
+        gone.setattr(orchestration, "chord", away)
+        run, new = start(ada)
+    REDIS.reset()
+    assert (new, fresh(run).status) == (True, "answering")
     assert "the broker is away" in caplog.text
     assert "secret" not in caplog.text
+    orchestration.sweep()
+    assert {task.arguments[0] for task in sent()} == {str(row.pk) for row in candidates(run)}
 
 
-def test_dispatch_launches_a_chord_of_candidates_with_the_synthesis_as_callback(ada: Any, sent: Sent) -> None:
+def test_a_run_that_nobody_launched_because_its_process_died_is_launched_by_the_sweeper(ada: Any, sent: Sent) -> None:
+    thread = create_thread(ada)
+    run, _new = actions.start_run(ada, thread, "Why?", master=THREE[0], secondaries=THREE[1:], launching=True)
+    assert orchestration.sweep() == 0
+    assert [row.next_retry_at - run.queued_at for row in candidates(run)] == [LAUNCH_GRACE] * 3
+    for row in candidates(run):
+        change(row, next_retry_at=Now())
+    assert orchestration.sweep() == 3
+    assert {task.arguments[0] for task in sent()} == {str(row.pk) for row in candidates(run)}
+
+
+def test_an_error_of_our_own_while_a_run_is_launched_is_logged_and_refuses_nobody(
+    ada: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ValueError("of our own")
+
+    monkeypatch.setattr(orchestration, "chord", broken)
+    _run, new = start(ada)
+    assert new
+    assert "of our own" in caplog.text
+
+
+def test_dispatch_launches_the_same_chord(ada: Any, sent: Sent) -> None:
     run = started(ada)
     orchestration.dispatch(run.pk)
-    tasks = sent()
-    assert sorted(task.arguments[0] for task in tasks) == sorted(str(row.pk) for row in candidates(run))
-    assert {task.name for task in tasks} == {GENERATE}
-    assert {task.callback for task in tasks} == {(SYNTHESIZE, str(run.pk))}
+    assert is_the_chord_of(run, sent())
+
+
+def is_the_chord_of(run: MultiModelRun, tasks: list[Task]) -> bool:
+    asked = sorted(task.arguments[0] for task in tasks) == sorted(str(row.pk) for row in candidates(run))
+    called_back = {(task.name, task.callback) for task in tasks} == {(GENERATE, (SYNTHESIZE, str(run.pk)))}
+    return asked and called_back
 
 
 def test_dispatching_again_launches_nothing(ada: Any, sent: Sent) -> None:
@@ -106,12 +150,10 @@ def test_dispatching_a_retried_run_with_all_its_drafts_goes_straight_to_the_synt
     break_down(synthesis(run))
     actions.settle(run.pk)
     assert orchestration.retry_run(run.pk)
-    assert sent() == [Task(DISPATCH, [str(run.pk)])]
-    orchestration.dispatch(run.pk)
     assert sent() == [Task(SYNTHESIZE, [str(run.pk)])]
 
 
-def test_a_run_that_cannot_be_retried_is_not_kicked_off(ada: Any, sent: Sent) -> None:
+def test_a_run_that_cannot_be_retried_is_not_launched(ada: Any, sent: Sent) -> None:
     run = answering(ada)
     assert not orchestration.retry_run(run.pk)
     assert sent() == []
@@ -144,7 +186,7 @@ def test_sweeping_a_tidy_house_moves_nothing(ada: Any, sent: Sent) -> None:
     assert sent() == []
 
 
-def test_the_sweep_dispatches_a_run_whose_kick_off_was_lost(ada: Any, sent: Sent) -> None:
+def test_the_sweep_dispatches_a_run_that_nobody_took_up(ada: Any, sent: Sent) -> None:
     run = started(ada)
     change(run, queued_at=Now() - AGO / 2)
     assert orchestration.sweep() == 1
@@ -254,3 +296,25 @@ def test_a_row_that_cannot_be_brought_on_holds_up_no_other(ada: Any, monkeypatch
     monkeypatch.setattr(orchestration, "dispatch", dispatch)
     assert orchestration.sweep() == 1
     assert taken == [other.pk]
+
+
+def test_to_launch_a_run_leaves_nothing_that_listens_for_results(ada: Any, redis_flushed: None) -> None:
+    """Celery would subscribe to each of its tasks, and keep them for ever."""
+    start(ada)
+    assert sync_client().pubsub_channels("celery-task-meta-*") == []
+
+
+def test_all_threads_of_a_process_share_one_backend_for_results() -> None:
+    with ThreadPoolExecutor(1) as another:
+        assert another.submit(lambda: orchestration.current_app.backend).result() is orchestration.current_app.backend
+
+
+def test_what_celery_sends_gives_up_as_soon_as_what_we_send() -> None:
+    with broker.producer() as ours, orchestration.current_app.producer_pool.acquire() as theirs:
+        assert {each.connection.transport_options["socket_timeout"] for each in (ours, theirs)} == {ANSWER_TIMEOUT}
+
+
+def test_a_new_run_is_saved_and_launched_with_few_queries(ada: Any, django_assert_max_num_queries: Any) -> None:
+    thread = create_thread(ada)
+    with django_assert_max_num_queries(12):
+        start(ada, thread=thread)

@@ -187,7 +187,7 @@ def ended(owner: Any, thread: Thread, prompt: str = "Why?") -> MultiModelRun:
 
 
 def complete_with_final(run: MultiModelRun) -> None:
-    final = add_message(run.thread, Message.Kind.FINAL, "The answer of old.", parent=run.prompt)
+    final = add_message(run.thread.pk, Message.Kind.FINAL, "The answer of old.", parent_id=run.prompt.pk)
     change(run, status="completed", outcome="full", final=final)
 
 

@@ -135,8 +135,8 @@ def test_a_blank_prompt_is_refused(ada: Any, blank: str) -> None:
 def test_a_prompt_follows_the_last_turn_that_is_no_draft(ada: Any) -> None:
     thread = actions.create_thread(ada)
     first = actions.add_prompt(thread, "One?")
-    actions.add_message(thread, Message.Kind.DRAFT, "draft", parent=first)
-    final = actions.add_message(thread, Message.Kind.FINAL, "final", parent=first)
+    actions.add_message(thread.pk, Message.Kind.DRAFT, "draft", parent_id=first.pk)
+    final = actions.add_message(thread.pk, Message.Kind.FINAL, "final", parent_id=first.pk)
     second = actions.add_prompt(thread, "Two?")
     assert second.parent == final
     assert [message.position for message in thread.messages.all()] == [0, 1, 2, 3]
@@ -180,7 +180,7 @@ def test_a_thread_with_a_title_keeps_it(ada: Any) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_turns_that_arrive_at_the_same_moment_get_a_position_each(ada: Any) -> None:
     thread = actions.create_thread(ada)
-    race(*[lambda: actions.add_message(thread, Message.Kind.FINAL, "x", parent=None)] * 5)
+    race(*[lambda: actions.add_message(thread.pk, Message.Kind.FINAL, "x", parent_id=None)] * 5)
     assert [message.position for message in thread.messages.all()] == [0, 1, 2, 3, 4]
 
 

@@ -24,7 +24,7 @@ def admin(bob: Any) -> Client:
 def thread(ada: Any) -> Thread:
     thread = create_thread(ada, HOSTILE)
     prompt = add_prompt(thread, HOSTILE)
-    add_message(thread, Message.Kind.FINAL, HOSTILE, parent=prompt, model_id="swift:one")
+    add_message(thread.pk, Message.Kind.FINAL, HOSTILE, parent_id=prompt.pk, model_id="swift:one")
     create_lanes(prompt, 1)
     return thread
 
@@ -95,7 +95,7 @@ def test_a_thread_takes_a_constant_number_of_queries(
     admin: Client, thread: Thread, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(20):
-        add_message(thread, Message.Kind.FINAL, "x", parent=None)
+        add_message(thread.pk, Message.Kind.FINAL, "x", parent_id=None)
     with django_assert_max_num_queries(9):
         admin.get(f"/admin/threads/thread/{thread.pk}/change/")
 

@@ -64,8 +64,8 @@ def test_lanes_are_neither_listed_nor_opened(api: Api, ada: Any) -> None:
 def test_messages_are_prompts_and_final_answers_oldest_first(api: Api, ada: Any) -> None:
     thread = create_thread(ada)
     prompt = add_prompt(thread, "Why?")
-    add_message(thread, Message.Kind.DRAFT, "draft", parent=prompt)
-    add_message(thread, Message.Kind.FINAL, "final", parent=prompt, model_id="m")
+    add_message(thread.pk, Message.Kind.DRAFT, "draft", parent_id=prompt.pk)
+    add_message(thread.pk, Message.Kind.FINAL, "final", parent_id=prompt.pk, model_id="m")
     page = api.get(f"{THREADS}{thread.pk}/messages/").json()
     assert [(m["kind"], m["content"]) for m in page["results"]] == [("prompt", "Why?"), ("final", "final")]
     assert page["count"] == 2

@@ -17,7 +17,7 @@ def fresh(thread: Thread) -> Thread:
 def answered(thread: Thread, text: str, **place: Any) -> Message:
     """A prompt with its answer."""
     prompt = actions.add_prompt(thread, text, **place)
-    actions.add_message(thread, Message.Kind.FINAL, f"To {text}", parent=prompt)
+    actions.add_message(thread.pk, Message.Kind.FINAL, f"To {text}", parent_id=prompt.pk)
     return prompt
 
 

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ def test_what_was_pinned_last_stands_first_whenever_it_was_used(ada: Any) -> Non
     threads = [actions.create_thread(ada, str(number)) for number in range(4)]
     for thread in (threads[2], threads[0], threads[1]):
         actions.pin_thread(thread, pinned=True)
+        time.sleep(0.002)  # SQLite's clock tells milliseconds
     assert titles(ada) == ["1", "0", "2", "3"]
     assert listed(ada).older is None
 
@@ -56,7 +58,7 @@ def test_a_list_that_ends_exactly_has_no_further_part(ada: Any, monkeypatch: pyt
 def test_every_word_must_stand_in_the_title_or_in_a_text(ada: Any) -> None:
     thread = actions.create_thread(ada, "On fugues")
     prompt = actions.add_prompt(thread, "What is a stretto?")
-    actions.add_message(thread, Message.Kind.FINAL, "An overlap of entries.", parent=prompt)
+    actions.add_message(thread.pk, Message.Kind.FINAL, "An overlap of entries.", parent_id=prompt.pk)
     actions.create_thread(ada, "On canons")
     for words in ("fugue", "STRETTO", "overlap", "on stretto overlap"):
         assert titles(ada, words) == ["On fugues"], words
@@ -67,12 +69,12 @@ def test_every_word_must_stand_in_the_title_or_in_a_text(ada: Any) -> None:
 def test_drafts_deleted_threads_and_those_of_others_are_not_found(ada: Any, bob: Any) -> None:
     thread = actions.create_thread(ada, "Mine")
     prompt = actions.add_prompt(thread, "Why?")
-    actions.add_message(thread, Message.Kind.DRAFT, "a needle", parent=prompt)
+    actions.add_message(thread.pk, Message.Kind.DRAFT, "a needle", parent_id=prompt.pk)
     actions.add_prompt(actions.create_thread(bob, "Theirs"), "a needle")
     actions.create_thread(bob, "needle")
     actions.delete_thread(actions.create_thread(ada, "needle"))
     lane = actions.create_lanes(prompt, 1)[0]
-    actions.add_message(lane, Message.Kind.FINAL, "a needle", parent=None)
+    actions.add_message(lane.pk, Message.Kind.FINAL, "a needle", parent_id=None)
     assert titles(ada, "needle") == []
 
 

@@ -9,7 +9,7 @@ from runs import orchestration
 from workers import streaming, tasks
 
 
-@pytest.mark.parametrize("task", [tasks.dispatch, tasks.generate, tasks.synthesize])
+@pytest.mark.parametrize("task", [tasks.generate, tasks.synthesize])
 def test_a_worker_that_is_ending_hands_its_messages_back(task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "is_stopping", lambda: True)
     with pytest.raises(Reject) as reject:
@@ -23,8 +23,8 @@ def test_an_error_of_ours_does_not_leave_a_task(
     def broken(_run_id: object) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(orchestration, "dispatch", broken)
-    tasks.dispatch(str(uuid4()))
+    monkeypatch.setattr(orchestration, "join", broken)
+    tasks.synthesize(str(uuid4()))
     assert "a mistake" in caplog.text
 
 

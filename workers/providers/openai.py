@@ -73,9 +73,12 @@ class ChatDecoder(AnswerDecoder):
         if choice.get("index", 0) != 0:
             return  # a second answer, which was not asked for
         delta = mapping(choice.get("delta"))
-        yield from self.answer.reasoning(delta.get("reasoning_content") or delta.get("reasoning"))
-        yield from self.answer.text(delta.get("content"))
-        yield from self.answer.refusal(delta.get("refusal"))
+        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            yield from self.answer.reasoning(thought)
+        if text := delta.get("content"):
+            yield from self.answer.text(text)
+        if refusal := delta.get("refusal"):
+            yield from self.answer.refusal(refusal)
         self.answer.stop(choice.get("finish_reason"))
 
 

@@ -1,7 +1,7 @@
 """Server-sent events: bytes in, however they are cut, events out."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 MAX_EVENT_BYTES = 8 * 2**20
 """More than any vendor sends in one event; a stream that goes on without an end must not fill the memory."""
@@ -13,8 +13,7 @@ class MalformedStreamError(ValueError):
     """The bytes of a vendor's stream are not what its format promises."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
+class ServerEvent(NamedTuple):
     """One event: its name, often empty, and its data."""
 
     name: str
@@ -51,7 +50,12 @@ class EventDecoder:
         if event := self._dispatch():
             yield event
 
-    def _lines(self, chunk: bytes) -> Iterator[bytes]:
+    def _lines(self, chunk: bytes) -> Iterable[bytes]:
+        if chunk.endswith(b"\n\n") and b"\r" not in chunk and not (self._line or self._after_cr or self._first_line):
+            return chunk.split(b"\n")[:-1]  # whole events, as almost always
+        return self._cut_lines(chunk)
+
+    def _cut_lines(self, chunk: bytes) -> Iterator[bytes]:
         if self._after_cr:
             # The second half of a CRLF that was cut in two.
             chunk = chunk.removeprefix(b"\n")

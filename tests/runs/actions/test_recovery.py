@@ -168,15 +168,15 @@ def test_fail_overdue_ends_a_synthesis_too(ada: Any) -> None:
     assert (fresh(run).status, fresh(run).error_code) == ("failed", "synthesis_failed")
 
 
-def test_overdue_kickoffs_are_queued_runs_that_waited_too_long(ada: Any) -> None:
+def test_unlaunched_are_queued_runs_that_waited_too_long(ada: Any) -> None:
     run, other = started(ada), started(ada)
-    assert actions.overdue_kickoffs() == []
+    assert actions.unlaunched() == []
     change(run, queued_at=Now() - AGO)
-    assert actions.overdue_kickoffs() == [run.pk]
+    assert actions.unlaunched() == [run.pk]
     actions.take_up(run.pk)
-    assert actions.overdue_kickoffs() == []
+    assert actions.unlaunched() == []
     change(other, queued_at=Now() - AGO, deadline_at=Now() - timedelta(seconds=1))
-    assert actions.overdue_kickoffs() == [], "fail_overdue has it"
+    assert actions.unlaunched() == [], "fail_overdue has it"
 
 
 def test_unsettled_are_active_runs_whose_generations_have_all_ended(ada: Any) -> None:

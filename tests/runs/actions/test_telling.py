@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from runs import actions
-from runs.actions.telling import tell_on_commit
 from runs.models import Generation
 from tests.runs.rows import THREE, answering, candidates, claimed, synthesizing
 from threads import channel
 from threads.events import Event, ThreadLive
+from threads.telling import tell_on_commit
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
