@@ -41,8 +41,8 @@ PATIENCE = 10.0
 """Seconds until a socket that takes no frame is let go. What waits for it meanwhile is bounded (``FrameQueue``)."""
 CHECK_EVERY = 30.0
 """Seconds at most after which a frame is relayed only if the person is still signed in and the thread still theirs."""
-READERS = ThreadPoolExecutor(4, thread_name_prefix="socket-reader")
-"""Where sockets read the database: side by side, and with fewer connections than a pool has, which pages need too."""
+READERS = ThreadPoolExecutor(3, thread_name_prefix="socket-reader")
+"""Where sockets read the database: side by side, and with fewer connections than a process has: pages need some too."""
 
 DATABASE = Breaker("The database of the sockets", *database.AWAY)
 """With the database away each read waits for it, and hundreds of sockets come back at once: few of them need to."""

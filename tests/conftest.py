@@ -88,6 +88,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     database: dict[str, Any] = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite"):
         database.setdefault("TEST", {})["NAME"] = str(_folder / "tests.sqlite3")
+        database["OPTIONS"]["connections"] = 40  # tests race with more threads than a process has connections
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ SHUTDOWN_SECONDS = 4.5
 """How long a worker that was asked to end may take to give back what it has; the rest is found when its leases end."""
 
 
-@shared_task(name=orchestration.GENERATE, bind=True, ignore_result=False)
+@shared_task(name=orchestration.GENERATE, bind=True)
 def generate(self: "Task[Any, Any]", generation_id: str) -> None:
     """One model's draft. Within a chord its callback brings the run on; alone, this task does."""
     _hand_back_if_stopping()

@@ -1,7 +1,9 @@
 """Many threads of one process at one SQLite file: they share a few open connections, and write in turn.
 
 A connection is given back whenever a thread waits for a vendor, several times a run. To open another one costs more
-than most queries, so it is kept for the next thread.
+than most queries, so it is kept for the next thread. Who finds all of them taken waits, as at a pool of PostgreSQL's:
+hundreds of threads that are busy at once hinder each other, take the processor from the streams, and leave a hundred
+kilobytes each in the allocator.
 
 SQLite lets one write at a time. Who finds it busy sleeps and looks again, up to 100 ms later, and whoever looks at the
 right moment is next: with ten threads of a worker that end their drafts together, the last of them waits a second for
@@ -24,11 +26,14 @@ LOOK_AGAIN = 0.001
 """Seconds."""
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-IDLE_MAX = 8
-"""Connections that are kept open for whoever comes next."""
+CONNECTIONS = 4
+"""A process has as many at a time, unless ``OPTIONS["connections"]`` says otherwise. One thread of Python runs at a
+time and one transaction writes, so more of them were slower."""
 
 _lines: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 """By database."""
+_places: dict[str, threading.Semaphore] = {}
+"""By database: one for each connection that may be open."""
 _idle: defaultdict[Any, list[sqlite3.Connection]] = defaultdict(list)
 """By file and options."""
 
@@ -39,18 +44,33 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._turn: threading.Lock | None = None
+        self._place: threading.Semaphore | None = None
         self._kind: Any = None
         """Which others could take its place; ``None`` if none could."""
 
+    def __del__(self) -> None:
+        """A thread that ended with a connection in its hands holds nobody up."""
+        self._leave_place()
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
-        """One that somebody has given back, or a new one."""
-        self._kind = _kind(conn_params)
+        """One that somebody has given back, or a new one, once there is room for it.
+
+        Raises:
+            sqlite3.OperationalError: others have held all of them for all of the timeout.
+        """
+        conn_params = conn_params.copy()
+        self._take_place(conn_params.pop("connections", CONNECTIONS))
         try:
-            return _idle[self._kind].pop()
-        except IndexError:
-            opened: sqlite3.Connection = super().get_new_connection(conn_params)
-            self._kind = _kind(conn_params)  # the file may have come into being with it
-            return opened
+            self._kind = _kind(conn_params)
+            try:
+                return _idle[self._kind].pop()
+            except IndexError:
+                opened: sqlite3.Connection = super().get_new_connection(conn_params)
+                self._kind = _kind(conn_params)  # the file may have come into being with it
+                return opened
+        except BaseException:
+            self._leave_place()
+            raise
 
     def create_cursor(self, name: str | None = None) -> base.SQLiteCursorWrapper:
         """A cursor that takes its turn for a write outside of any transaction."""
@@ -76,7 +96,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         Raises:
             sqlite3.OperationalError: somebody else has written for all of the timeout.
         """
-        patience = self.settings_dict["OPTIONS"].get("timeout", 5)
+        patience = self._patience()
         end = time.monotonic() + patience
         line = _lines[str(self.settings_dict["NAME"])]
         if line.acquire(timeout=patience):
@@ -114,13 +134,30 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             kept = _idle[self._kind]
             sound = self._kind is not None and not (self.errors_occurred or self.in_atomic_block)
-            if sound and self.connection is not None and len(kept) < IDLE_MAX:
+            if sound and self.connection is not None:
                 self.connection.rollback()
                 kept.append(self.connection)
             else:
                 super()._close()  # type: ignore[misc]  # the stubs leave it out
         finally:
             self.end_turn()
+            self._leave_place()
+
+    def _take_place(self, most: int) -> None:
+        self._leave_place()
+        places = _places.setdefault(str(self.settings_dict["NAME"]), threading.Semaphore(most))
+        if not places.acquire(timeout=self._patience()):
+            raise sqlite3.OperationalError(f"None of the {most} connections became free in {self._patience()} s")
+        self._place = places
+
+    def _leave_place(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place.release()
+
+    def _patience(self) -> float:
+        """Seconds."""
+        return float(self.settings_dict["OPTIONS"].get("timeout", 5))
 
 
 class Cursor(base.SQLiteCursorWrapper):

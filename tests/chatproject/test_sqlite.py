@@ -1,8 +1,11 @@
 """Write transactions of one process take turns, and a turn ends however its transaction does."""
 
+import gc
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth.models import User
@@ -35,6 +38,10 @@ def line() -> threading.Lock:
 def save(name: str) -> User:
     with transaction.atomic():
         return User.objects.create(username=name)
+
+
+def somebody_elses() -> sqlite3.Connection:
+    return sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
 
 
 def somebody_else_can_write() -> None:
@@ -91,7 +98,7 @@ def test_a_single_write_stands_in_the_line_too() -> None:
 
 
 def test_a_write_waits_for_another_process_and_then_is_done() -> None:
-    other = connection.get_new_connection(connection.get_connection_params())
+    other = somebody_elses()
     try:
         other.execute("BEGIN IMMEDIATE")
         threading.Timer(0.5, other.execute, ["COMMIT"]).start()
@@ -103,7 +110,7 @@ def test_a_write_waits_for_another_process_and_then_is_done() -> None:
 @pytest.mark.parametrize("write", [save, lambda name: User.objects.create(username=name)])
 def test_who_cannot_write_holds_nobody_up(write: Callable[[str], User]) -> None:
     """Another process writes for longer than anybody waits."""
-    other = connection.get_new_connection(connection.get_connection_params())
+    other = somebody_elses()
     connection.settings_dict["OPTIONS"]["timeout"] = 3
     try:
         other.execute("BEGIN IMMEDIATE")
@@ -116,3 +123,61 @@ def test_who_cannot_write_holds_nobody_up(write: Callable[[str], User]) -> None:
         other.execute("ROLLBACK")
         other.close()
     somebody_else_can_write()
+
+
+@pytest.fixture
+def two_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.close()
+    monkeypatch.setitem(base._places, str(connection.settings_dict["NAME"]), threading.Semaphore(2))
+
+
+@contextmanager
+def holding(count: int) -> Iterator[None]:
+    """So many threads have a connection, and do nothing with it."""
+    may_go, have_one = threading.Event(), threading.Barrier(count + 1)
+
+    def hold() -> None:
+        User.objects.count()
+        have_one.wait(5)
+        may_go.wait(10)
+        connection.close()
+
+    threads = [threading.Thread(target=hold) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    have_one.wait(5)
+    try:
+        yield
+    finally:
+        may_go.set()
+        for thread in threads:
+            thread.join(5)
+
+
+@pytest.mark.usefixtures("two_places")
+def test_who_finds_all_connections_taken_waits_for_one() -> None:
+    counted: list[int] = []
+    third = threading.Thread(target=lambda: counted.append(User.objects.count()) or connection.close())
+    with holding(2):
+        third.start()
+        third.join(0.3)
+        assert not counted
+    third.join(5)
+    assert counted == [0]
+
+
+@pytest.mark.usefixtures("two_places")
+def test_who_waits_for_a_connection_in_vain_is_told() -> None:
+    with holding(2), pytest.raises(OperationalError, match="connections became free"):
+        User.objects.count()
+
+
+@pytest.mark.usefixtures("two_places")
+def test_a_thread_that_ends_with_its_connection_holds_nobody_up() -> None:
+    for _ in range(3):
+        thread = threading.Thread(target=User.objects.count)
+        thread.start()
+        thread.join(5)
+        del thread
+        gc.collect()
+    assert User.objects.count() == 0

@@ -34,6 +34,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
     django.setup()
     _shorten(float(os.environ.get("FAULTS_GRACE", "2")))
+    _add_connections()
     points = Points(Path(os.environ["FAULTS_FOLDER"]))
     _make_removable(points)
     _tell_what_is_in_hand(InHand(points.folder))
@@ -224,6 +225,14 @@ def _shorten(seconds: float) -> None:
         assert holders, f"no module of runs.actions has a {grace} any more"
         for module in holders:
             setattr(module, grace, timedelta(seconds=seconds))
+
+
+def _add_connections() -> None:
+    """Who is held keeps a connection, and at SQLite a process has few. (With PostgreSQL its pool has enough.)"""
+    from django.conf import settings
+
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite"):
+        settings.DATABASES["default"]["OPTIONS"]["connections"] = len(Point) + 4
 
 
 def _make_removable(points: Points) -> None:
