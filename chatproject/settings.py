@@ -171,6 +171,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_keepalive": not REDIS_URL.startswith("unix"),
 }
+# Of a frozen broker one caller waits for an answer; the others should not wait for that one's connection without end.
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 1
+# Shared by all threads (below), each of which may end a draft at the same moment.
+CELERY_REDIS_MAX_CONNECTIONS = CELERY_WORKER_CONCURRENCY
 # A result that is not stored costs a chord, which the sweeper mends; it should not hold a thread for long.
 CELERY_REDIS_SOCKET_TIMEOUT = 2
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}

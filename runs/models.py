@@ -17,7 +17,7 @@ class RunStatus(models.TextChoices):
     """How far a run is."""
 
     QUEUED = "queued", "Queued"
-    """Saved; no worker has taken it up yet."""
+    """Saved; nobody has launched it yet, since the broker was away."""
     ANSWERING = "answering", "Answering"
     """The models are writing their drafts."""
     SYNTHESIZING = "synthesizing", "Synthesizing"

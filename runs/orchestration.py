@@ -3,7 +3,8 @@
 start        the web process saves the prompt and the run (`actions.start_run`), and after the commit launches a Celery
              chord: one task per candidate, the synthesis as callback.
 dispatch     with the broker away the rows are the outbox: a run waits until the sweeper takes it up and launches it.
-join         whoever ends the last candidate, the chord's callback and the sweeper all try `actions.settle`; one wins.
+join         the chord's callback, whoever ends a candidate outside of its chord, and the sweeper all try
+             `actions.settle`; one wins.
 synthesize   the master writes the final answer out of the drafts in the database.
 sweep        finds whatever stands still and brings it on. It trusts rows only: no message, no counter, no process.
 
@@ -17,7 +18,7 @@ from uuid import UUID
 
 from celery import Signature, chord, current_app
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -189,18 +190,21 @@ def relaunch(generation: Generation, after: float = 0) -> None:
 
 
 def _launch_new(run: MultiModelRun) -> None:
-    """Launch a run that was just saved as taken up."""
-    try:
-        _launch(run, [candidate.pk for candidate in run.begun_with])
-    except broker.NOT_SENT as error:
-        logger.warning("Run %s waits for the sweeper: the broker is away (%s)", run.pk, type(error).__name__)
-        run.generations.filter(status=GenerationStatus.QUEUED).update(next_retry_at=Now())
+    """Launch a run that was just saved as taken up, once it is told: no word of its models may come before that."""
+    actions.tell_now()
+    close_old_connections()  # others may have it while the broker is waited for
+    _launch(run, [candidate.pk for candidate in run.begun_with])
 
 
 def _launch(run: MultiModelRun, candidates: Sequence[UUID]) -> None:
     header = [_signature(GENERATE, candidate) for candidate in candidates]
-    with REDIS.trying():
-        chord(header, app=current_app)(_signature(SYNTHESIZE, run.pk))
+    try:
+        with REDIS.trying():
+            chord(header, app=current_app)(_signature(SYNTHESIZE, run.pk))
+    except broker.NOT_SENT as error:
+        logger.warning("Run %s waits for the sweeper: the broker is away (%s)", run.pk, type(error).__name__)
+        run.generations.filter(status=GenerationStatus.QUEUED).update(next_retry_at=Now())
+        return
     if run.soft_deadline:
         _send(SYNTHESIZE, run.pk, after=run.soft_deadline)
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from runs import broker
 from runs.actions import (
     KeyReused,
     NoDraftYet,
@@ -288,6 +289,7 @@ def _start_thread(request: SignedIn, question: Question) -> MultiModelRun:
     """A new thread with its first run, or neither; the thread that the same key made before."""
     earlier = _asked_before(request, question)
     if earlier is None:
+        broker.answers()  # who finds out that it does not should not hold SQLite's one writer while it waits
         try:
             with telling_later(), transaction.atomic():
                 return _start(request, create_thread(request.user), question)

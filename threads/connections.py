@@ -16,8 +16,8 @@ from redis.retry import Retry
 from threads.breaker import Breaker, NotTried
 
 ANSWER_TIMEOUT = 1.0
-"""Seconds. Redis answers in less than a millisecond, and a request that starts a run has 3 s in all with Redis frozen:
-one caller waits this long, and :data:`REDIS` keeps the rest of them from waiting too."""
+"""Seconds. Redis answers in less than a millisecond, and a request that starts a run should take 3 s at most with Redis
+frozen: one caller waits this long, and :data:`REDIS` keeps the rest of them from waiting too."""
 CONNECT_TIMEOUT = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": ANSWER_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}
 """How every connection of ours gives up."""

@@ -109,6 +109,7 @@ def _read(held: Claim, reading: Reading) -> None:
         future.cancel()
     try:
         with saver.saving(held, reading, future) as saved:
+            connection.close()  # others may have it while this one waits
             if not future.done():
                 reading.asked.wait(ASKED_PATIENCE)  # what is told next would take this process from the loop
             _note_begun(held, reading)

@@ -16,6 +16,7 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 from celery.signals import worker_init, worker_shutting_down
 from django.conf import settings
+from django.db import close_old_connections
 
 from runs import actions, orchestration
 from runs.sweeping import Sweeper
@@ -72,6 +73,8 @@ def _safely(call: Callable[[UUID], None], about: str) -> None:
         call(UUID(about))
     except Exception:
         logger.exception("A task about %s failed; the sweeper tries again", about)
+    finally:
+        close_old_connections()  # Celery has yet to tell Redis, and others may have the connection meanwhile
 
 
 _sweeper = Sweeper(settings.SWEEP_SECONDS)

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from django.db.backends.sqlite3 import base
@@ -32,8 +33,11 @@ time and one transaction writes, so more of them were slower."""
 
 _lines: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 """By database."""
-_places: dict[str, threading.Semaphore] = {}
-"""By database: one for each connection that may be open."""
+_places: dict[str, "SimpleQueue[None]"] = {}
+"""By database: one for each connection that may be in use. Of all queues and locks only this one may be given something
+back while garbage is collected."""
+BRIEF = 0.25
+"""Seconds. Who waits longer for its turn to write gives its place to those who only read."""
 _idle: defaultdict[Any, list[sqlite3.Connection]] = defaultdict(list)
 """By file and options."""
 
@@ -44,12 +48,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._turn: threading.Lock | None = None
-        self._place: threading.Semaphore | None = None
+        self._most = CONNECTIONS
+        self._place: SimpleQueue[None] | None = None
         self._kind: Any = None
         """Which others could take its place; ``None`` if none could."""
 
     def __del__(self) -> None:
         """A thread that ended with a connection in its hands holds nobody up."""
+        self.end_turn()
         self._leave_place()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
@@ -59,7 +65,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             sqlite3.OperationalError: others have held all of them for all of the timeout.
         """
         conn_params = conn_params.copy()
-        self._take_place(conn_params.pop("connections", CONNECTIONS))
+        self._most = conn_params.pop("connections", CONNECTIONS)
+        self._take_place(self._patience())
         try:
             self._kind = _kind(conn_params)
             try:
@@ -99,8 +106,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         patience = self._patience()
         end = time.monotonic() + patience
         line = _lines[str(self.settings_dict["NAME"])]
-        if line.acquire(timeout=patience):
+        if line.acquire(timeout=min(BRIEF, patience)):
             self._turn = line
+        else:
+            self._wait_without_a_place(line, end)
         self.connection.execute("PRAGMA busy_timeout = 0")
         try:
             while True:
@@ -134,7 +143,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             kept = _idle[self._kind]
             sound = self._kind is not None and not (self.errors_occurred or self.in_atomic_block)
-            if sound and self.connection is not None:
+            if sound and self.connection is not None and len(kept) < self._most:
                 self.connection.rollback()
                 kept.append(self.connection)
             else:
@@ -143,17 +152,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.end_turn()
             self._leave_place()
 
-    def _take_place(self, most: int) -> None:
+    def _wait_without_a_place(self, line: threading.Lock, end: float) -> None:
+        """Somebody writes for long: meanwhile others may read.
+
+        Nobody who has a place waits for its turn for long, so that who has its turn gets a place.
+        """
         self._leave_place()
-        places = _places.setdefault(str(self.settings_dict["NAME"]), threading.Semaphore(most))
-        if not places.acquire(timeout=self._patience()):
-            raise sqlite3.OperationalError(f"None of the {most} connections became free in {self._patience()} s")
+        if line.acquire(timeout=max(0.0, end - time.monotonic())):
+            self._turn = line
+        self._take_place(max(BRIEF, end - time.monotonic()))
+
+    def _take_place(self, patience: float) -> None:
+        self._leave_place()
+        places = _places.get(str(self.settings_dict["NAME"])) or _new_places(self.settings_dict["NAME"], self._most)
+        try:
+            places.get(timeout=patience)
+        except Empty:
+            raise sqlite3.OperationalError(
+                f"None of {self._most} connections became free in {patience:.0f} s"
+            ) from None
         self._place = places
 
     def _leave_place(self) -> None:
         place, self._place = self._place, None
         if place is not None:
-            place.release()
+            place.put(None)
 
     def _patience(self) -> float:
         """Seconds."""
@@ -173,6 +196,13 @@ class Cursor(base.SQLiteCursorWrapper):
             return self.owner.write(lambda: super(Cursor, self).execute(query, params))
         finally:
             self.owner.end_turn()
+
+
+def _new_places(name: object, most: int) -> "SimpleQueue[None]":
+    places: SimpleQueue[None] = SimpleQueue()
+    for _ in range(most):
+        places.put(None)
+    return _places.setdefault(str(name), places)
 
 
 def _kind(params: dict[str, Any]) -> Any:

@@ -113,6 +113,7 @@ def _answer_with(generation: Generation) -> None:
     if chosen is None:
         _versions(run).filter(current=True).update(current=False)
         _versions(run).filter(pk=generation.pk).update(current=True)
+        generation.current = True
     fields: dict[str, Any] = {"outcome": Outcome.CHOSEN if chosen else _outcome(generation)}
     if run.status != RunStatus.COMPLETED:
         fields |= {"error_code": "", "error_message": "", "cancel_requested_at": None}

@@ -23,7 +23,7 @@ from threads.telling import tell_on_commit
 
 _KNOWN = (
     *("run", "kind", "role", "position", "version", "current", "model_id", "thread", "status", "attempt", "failures"),
-    *("cancel_requested_at", "late", "labels"),
+    *("cancel_requested_at", "late", "labels", "finish_reason", "tokens_in", "tokens_out", "cost"),
     *("run__thread", "run__prompt", "run__final", "run__master_model", "run__status", "run__soft_deadline"),
     *("run__created_at", "run__deadline_at", "run__cancel_requested_at", "run__thread__system_prompt"),
     *(f"run__prompt__{name}" for name in ("thread", "role", "kind", "content", "position", "parent")),

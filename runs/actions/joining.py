@@ -37,7 +37,7 @@ class NoDraftYet(Exception):
 
 
 def take_up(run_id: UUID) -> list[UUID] | None:
-    """``queued -> answering``: the candidates to launch, or ``None`` when another worker launched them."""
+    """``queued -> answering``: the candidates to launch, or ``None`` when somebody else launched them."""
     with transaction.atomic():
         runs = MultiModelRun.objects.filter(pk=run_id, status=RunStatus.QUEUED, cancel_requested_at=None)
         if not runs.update(status=RunStatus.ANSWERING, dispatched_at=Now()):

@@ -133,9 +133,8 @@ def _create(
 ) -> MultiModelRun:
     now = lock_owner(owner.pk)
     admit(owner.pk, runs=1, generations=len(models))
-    if thread.runs.filter(
-        status__in=RUN_ACTIVE
-    ).exists():  # of two that ask in one moment, the second meets a constraint
+    # Of two that ask in one moment, the second meets a constraint.
+    if thread.runs.filter(status__in=RUN_ACTIVE).exists():
         raise ThreadBusy
     prompt = add_prompt(thread, text, instead_of=replaced)
     run = MultiModelRun.objects.create(

@@ -128,7 +128,9 @@ def test_who_cannot_write_holds_nobody_up(write: Callable[[str], User]) -> None:
 @pytest.fixture
 def two_places(monkeypatch: pytest.MonkeyPatch) -> None:
     connection.close()
-    monkeypatch.setitem(base._places, str(connection.settings_dict["NAME"]), threading.Semaphore(2))
+    monkeypatch.delitem(base._places, str(connection.settings_dict["NAME"]), raising=False)
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "connections", 2)
+    base._new_places(connection.settings_dict["NAME"], 2)
 
 
 @contextmanager
@@ -168,8 +170,23 @@ def test_who_finds_all_connections_taken_waits_for_one() -> None:
 
 @pytest.mark.usefixtures("two_places")
 def test_who_waits_for_a_connection_in_vain_is_told() -> None:
-    with holding(2), pytest.raises(OperationalError, match="connections became free"):
+    with holding(2), pytest.raises(OperationalError, match="of 2 connections became free"):
         User.objects.count()
+
+
+@pytest.mark.usefixtures("two_places")
+def test_others_may_read_while_many_wait_long_to_write() -> None:
+    writers = [threading.Thread(target=lambda each=each: save(each) and connection.close()) for each in "abc"]
+    with line():
+        for writer in writers:
+            writer.start()
+        begun = time.monotonic()
+        assert User.objects.count() == 0
+        assert time.monotonic() - begun < 1.5
+        connection.close()
+    for writer in writers:
+        writer.join(5)
+    assert User.objects.count() == 3
 
 
 @pytest.mark.usefixtures("two_places")

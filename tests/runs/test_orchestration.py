@@ -30,6 +30,7 @@ from tests.runs.rows import (
 )
 from threads.actions import create_thread
 from threads.connections import ANSWER_TIMEOUT, REDIS, sync_client
+from threads.events import Event
 
 pytestmark = [pytest.mark.usefixtures("models", "said"), pytest.mark.django_db(transaction=True)]
 GENERATE, SYNTHESIZE = "polyphony.generate", "polyphony.synthesize"
@@ -47,6 +48,18 @@ def test_a_new_run_is_launched_as_a_chord_of_candidates_with_the_synthesis_as_ca
     run, new = start(ada)
     assert (new, fresh(run).status) == (True, "answering")
     assert is_the_chord_of(run, sent())
+
+
+def test_a_run_is_told_before_anything_of_it_can_begin(
+    ada: Any, said: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    real = orchestration.chord
+    monkeypatch.setattr(
+        orchestration, "chord", lambda *header, **app: told.extend(each.type for each in said) or real(*header, **app)
+    )
+    start(ada)
+    assert told == ["thread.updated", "message.created", "run.started"]
 
 
 def test_nothing_is_sent_before_the_commit(ada: Any, sent: Sent) -> None:

@@ -10,7 +10,7 @@ from runs import actions
 from runs.actions import Failure, Hold, TooFewDrafts, TooManyRuns, answers
 from runs.models import Generation, MultiModelRun
 from runs.orchestration import sweep
-from runs.snapshot import run_view, thread_snapshot
+from runs.snapshot import generation_view, run_view, thread_snapshot
 from runs.turns import turns_of
 from tests.runs.rows import (
     AGO,
@@ -236,3 +236,11 @@ def test_a_version_that_is_being_written_counts_as_a_run(ada: Any, settings: Any
         started(ada)
     actions.stop_generation(version(first).pk)
     assert actions.rewrite(second.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_version_that_is_whole_is_told_as_the_one_that_counts(ada: Any, said: list[Any]) -> None:
+    run = revised(completed(ada))
+    told = [event.generation for event in said if event.type == "generation.completed"][-1]
+    assert told == generation_view(version(run))
+    assert told["current"]
