@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "chatproject.giving_back.give_back",  # around everything that asks the database
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",  # static files are compressed beforehand
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -289,7 +289,7 @@ def _start_thread(request: SignedIn, question: Question) -> MultiModelRun:
     """A new thread with its first run, or neither; the thread that the same key made before."""
     earlier = _asked_before(request, question)
     if earlier is None:
-        broker.answers()  # who finds out that it does not should not hold SQLite's one writer while it waits
+        broker.answers()  # a frozen one is found out here, and not while the transaction holds SQLite's only writer
         try:
             with telling_later(), transaction.atomic():
                 return _start(request, create_thread(request.user), question)
