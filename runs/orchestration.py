@@ -123,13 +123,13 @@ def dispatch(run_id: UUID) -> None:
         advance(run_id)
 
 
-def join(run_id: UUID) -> None:
-    """The chord's own try at the join; what it makes is run by the same task."""
-    actions.settle(run_id)
-
-
-def waiting_synthesis(run_id: UUID) -> list[UUID]:
-    """The synthesis of a run, or the further version of it, that waits for a worker, if there is one."""
+def join(run_id: UUID) -> list[UUID]:
+    """The chord's own try at the join. Returns the synthesis, or the further version of it, that waits for a worker, if
+    there is one: the same task runs it, also when it was made by somebody else.
+    """
+    made = actions.settle(run_id)
+    if made is not None:
+        return [made]
     waiting = Generation.objects.filter(run_id=run_id, kind=Generation.Kind.SYNTHESIS, status=GenerationStatus.QUEUED)
     return list(waiting.order_by().values_list("pk", flat=True))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from runs.actions import Thoughts
+from runs.actions import Prompt, Thoughts
 from workers.providers import open_provider
 from workers.providers.base import (
     ErrorCode,
@@ -46,11 +46,20 @@ class Reading:
     """Seconds from the request to the first thought, of a model that thinks aloud."""
     thought_for: float | None = None
     """Seconds from the first thought to the answer, or to the end if none came."""
+    prompt_saved: bool = False
+    """The row has what was sent."""
 
     @property
     def thoughts(self) -> Thoughts:
         """What the model has thought aloud so far."""
         return Thoughts(self.text.thoughts_so_far(), shortened=self.text.shortened, seconds=self.thought_for)
+
+    @property
+    def unsaved_prompt(self) -> Prompt | None:
+        """Exactly what was sent, as long as the row does not have it: it goes with whatever is saved next."""
+        if self.prompt_saved:
+            return None
+        return [{"role": turn.role, "content": turn.content} for turn in self.request.turns]
 
     async def run(self) -> FinishReason:
         """Read to the end; what has come stands in ``text`` and ``usage`` at any time.

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from runs import actions
-from runs.actions import NO_THOUGHTS, Claim, Hold, Thoughts
+from runs.actions import NO_THOUGHTS, Claim, Hold, Progress, Thoughts
 from threads.database import AWAY
 from workers.reading import Reading
 
@@ -83,14 +83,21 @@ class Saver:
         return True
 
     def _save(self, streams: dict[Claim, Saved]) -> None:
-        texts = {held: saved.reading.text.so_far() for held, saved in streams.items()}
-        thoughts = {held: saved.reading.thoughts for held, saved in streams.items()}
-        news = {held: thought for held, thought in thoughts.items() if thought != streams[held].thoughts}
-        for held, hold in actions.checkpoint_all(texts, news).items():
-            streams[held].thoughts = thoughts[held]
-            if hold is not Hold.KEPT:
-                streams[held].hold = hold
-                streams[held].future.cancel()
+        progress = {held: _progress(saved) for held, saved in streams.items()}
+        for held, hold in actions.checkpoint_all(progress).items():
+            saved = streams[held]
+            if hold is Hold.KEPT:
+                saved.reading.prompt_saved = True
+                saved.thoughts = progress[held].thoughts or saved.thoughts
+            else:
+                saved.hold = hold
+                saved.future.cancel()
+
+
+def _progress(saved: Saved) -> Progress:
+    thoughts = saved.reading.thoughts
+    news = thoughts if thoughts != saved.thoughts else None
+    return Progress(saved.reading.text.so_far(), news, saved.reading.unsaved_prompt)
 
 
 saver = Saver()

@@ -18,6 +18,7 @@ from runs.drafts import why_missing
 from runs.models import Generation
 from threads.history import history_of
 from workers import loop
+from workers.claiming import claimer
 from workers.prompts import Draft, candidate_turns, synthesis_turns
 from workers.providers.base import ErrorCode, FinishReason, ProviderError, Reach, Request, Retry, Turn
 from workers.pushing import GrowingText
@@ -38,9 +39,10 @@ ASKED_PATIENCE = 0.1
 def stream_generation(generation_id: UUID) -> Generation | None:
     """Claim a generation, read its model's answer into it, and end it. Returns ``None`` when somebody else has it."""
     with actions.telling_later():
-        held = actions.claim(generation_id)
+        held = claimer.claim(generation_id)
         if held is None:
             return None
+        actions.tell_begun(held)
         _stream(held)
         return held.generation
 
@@ -113,24 +115,14 @@ def _read(held: Claim, reading: Reading) -> None:
                 # What is told next would take the processor from the loop. The connection is kept meanwhile: whoever
                 # had it next would do the same, and with many beginning at once pieces came four times as late.
                 reading.asked.wait(ASKED_PATIENCE)
-            _note_begun(held, reading)
+            actions.tell_now()  # that a text begins, before its first piece
+            reading.text.show()
             connection.close()  # nothing is held while a vendor is waited for
             wait([future])
         _end(held, reading, future, saved.hold)
     finally:
         future.cancel()
         _open.discard(future)
-
-
-def _note_begun(held: Claim, reading: Reading) -> None:
-    """What the vendor need not wait for: to tell that a text begins, before its first piece, and to keep what was sent.
-
-    A claim that was lost or stopped meanwhile is found out by the saver.
-    """
-    actions.tell_now()
-    reading.text.show()
-    turns = [{"role": turn.role, "content": turn.content} for turn in reading.request.turns]
-    _insist(lambda: actions.store_prompt(held, turns))
 
 
 def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Hold) -> None:
@@ -176,6 +168,7 @@ def _ending(reading: Reading, reason: str = "") -> Ending:
         tokens_reasoning=usage.tokens_reasoning,
         first_token_after=reading.first_text_after,
         thoughts=reading.thoughts,
+        prompt=reading.unsaved_prompt,
     )
 
 

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from runs import actions, orchestration
+from runs.models import GenerationStatus
 from runs.sweeping import Sweeper
 from workers import streaming
 
@@ -56,10 +57,9 @@ def _generate(generation_id: UUID, *, in_chord: bool) -> None:
 
 def _synthesize(run_id: UUID) -> None:
     with actions.telling_later():
-        orchestration.join(run_id)
-        for generation_id in orchestration.waiting_synthesis(run_id):
-            streaming.stream_generation(generation_id)
-    orchestration.advance(run_id)
+        written = [streaming.stream_generation(waiting) for waiting in orchestration.join(run_id)]
+    if not all(each is not None and each.status == GenerationStatus.COMPLETED for each in written):
+        orchestration.advance(run_id)
 
 
 def _hand_back_if_stopping() -> None:

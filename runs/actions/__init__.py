@@ -6,7 +6,18 @@ a counter in Redis, not the order in which messages arrive. Each verb writes, th
 
 from runs.actions.admission import Overloaded, Refused, TooManyRuns, admit, may_begin
 from runs.actions.answers import TooFewDrafts, rewrite, use
-from runs.actions.claims import NO_THOUGHTS, Claim, Hold, Thoughts, checkpoint, checkpoint_all, claim, store_prompt
+from runs.actions.claims import (
+    NO_THOUGHTS,
+    Claim,
+    Hold,
+    Progress,
+    Prompt,
+    Thoughts,
+    checkpoint_all,
+    claim,
+    claim_all,
+    tell_begun,
+)
 from runs.actions.councils import change_council, delete_council, save_council
 from runs.actions.feedback import give_feedback
 from runs.actions.gates import next_in_line
@@ -36,6 +47,8 @@ __all__ = [
     "KeyReused",
     "NoDraftYet",
     "Overloaded",
+    "Progress",
+    "Prompt",
     "Quorum",
     "Refused",
     "Superseded",
@@ -46,9 +59,9 @@ __all__ = [
     "admit",
     "change_council",
     "check_choice",
-    "checkpoint",
     "checkpoint_all",
     "claim",
+    "claim_all",
     "complete",
     "delete_council",
     "due",
@@ -74,8 +87,8 @@ __all__ = [
     "stop_generation",
     "stop_queued",
     "stopping",
-    "store_prompt",
     "take_up",
+    "tell_begun",
     "tell_now",
     "telling_later",
     "unlaunched",

@@ -1,23 +1,22 @@
 """The claim: how a worker is given one attempt at a generation, and what its claim is worth later."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import islice
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, QuerySet, TextField, Value, When
+from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 
 from runs.actions import gates
 from runs.actions.telling import tell_generation
 from runs.events import GenerationRestarted, GenerationStarted, GenerationWaiting, stream_name
-from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
+from runs.models import Generation, GenerationStatus, RunStatus
 from threads.events import Event
 from threads.telling import tell_on_commit
 
@@ -57,13 +56,6 @@ class Hold(Enum):
     """Somebody else has the generation, or it is gone: write nothing more."""
 
 
-class _MustWait(Exception):
-    """Undoes a claim that its provider's gate does not let through."""
-
-    def __init__(self, wait: timedelta) -> None:
-        self.wait = wait
-
-
 @dataclass(frozen=True, slots=True)
 class Thoughts:
     """What a model thinks aloud before its answer. It is shown to people, and never part of a draft."""
@@ -84,85 +76,111 @@ class Thoughts:
 
 
 NO_THOUGHTS = Thoughts()
-EMPTY: Mapping[Claim, Thoughts] = MappingProxyType({})
+Prompt = list[dict[str, str]]
+"""Exactly what was sent to a model: roles and contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has come of one attempt so far, and of the rest what its row does not have yet."""
+
+    text: str
+    thoughts: Thoughts | None = None
+    prompt: Prompt | None = None
+
+    def news(self) -> dict[str, Any]:
+        """What is saved beside the text, as the row has it."""
+        prompt = {} if self.prompt is None else {"sent_prompt": self.prompt}
+        return prompt | (self.thoughts.fields() if self.thoughts else {})
 
 
 def claim(generation_id: UUID) -> Claim | None:
     """Take a queued generation for a new attempt; ``None`` when there is nothing to do.
 
     Also ``None`` when its provider takes no more requests now: then it stands in the line before that provider, until
-    a request that ends there or the sweeper wakes it.
+    a request that ends there or the sweeper wakes it. Nobody is told: whoever has the claim does, :func:`tell_begun`.
     """
-    try:
-        with transaction.atomic():
-            return _claim(generation_id)
-    except _MustWait as must:
-        _join_line(generation_id, must.wait)
+    with transaction.atomic():
+        claims = _take(_queued([generation_id], skip_locked=False))
+        wait = gates.wait(claims[0].generation) if claims else None
+        if wait:
+            transaction.set_rollback(True)
+    if wait:
+        _join_line(generation_id, wait)
         return None
+    return claims[0] if claims else None
 
 
-def store_prompt(held: Claim, turns: list[dict[str, str]]) -> Hold:
-    """Keep exactly what is sent to the model."""
-    return _hold(held, held.rows().update(sent_prompt=turns))
+def claim_all(generation_ids: Collection[UUID]) -> dict[UUID, Claim]:
+    """:func:`claim` of many in two queries.
+
+    Of one that needs a look of its own there is nothing: its row is locked at this moment, its provider has a limit, or
+    there is nothing to do.
+    """
+    with transaction.atomic():
+        queued = _queued(generation_ids, skip_locked=True)
+        claims = _take([generation for generation in queued if not gates.has_limit(generation)])
+    return {held.generation.pk: held for held in claims}
 
 
-def checkpoint(held: Claim, text: str, thoughts: Thoughts | None = None) -> Hold:
-    """Save what has come so far, thoughts only where there are new ones, and renew the lease."""
-    wanted = held.rows().filter(
-        cancel_requested_at=None, run__in=MultiModelRun.objects.filter(cancel_requested_at=None)
-    )
-    news = thoughts.fields() if thoughts else {}
-    return _hold(held, wanted.update(text=text, lease_expires_at=_lease_end(), **news))
+def tell_begun(held: Claim) -> None:
+    """An attempt begins; whoever hears it knows by which name its text will come."""
+    generation = held.generation
+    word: Callable[..., Event] = GenerationStarted if generation.attempt == 1 else GenerationRestarted
+    attempt, stream = generation.attempt, stream_name(generation.pk, generation.attempt)
+    about = {"run": str(generation.run_id), "generation": str(generation.pk), "attempt": attempt, "stream": stream}
+    tell_on_commit(generation.run.thread_id, lambda: word(**about))
 
 
-def checkpoint_all(texts: Mapping[Claim, str], thoughts: Mapping[Claim, Thoughts] = EMPTY) -> dict[Claim, Hold]:
-    """:func:`checkpoint` of many claims in a few queries; says what each is worth now.
+def checkpoint_all(progress: Mapping[Claim, Progress]) -> dict[Claim, Hold]:
+    """Save what has come of many attempts, and renew their leases, in a few queries; says what each is worth now.
 
     It never waits for a row: one that somebody else writes to at this moment is left for the next time.
     """
-    saved = {held.owner for batch in _batches(texts) for held in _save(batch, thoughts)}
-    return {held: Hold.KEPT if held.owner in saved else _look(held) for held in texts}
+    saved = {held for batch in _batches(progress) for held in _save(batch)}
+    return {held: Hold.KEPT if held in saved else _look(held) for held in progress}
 
 
-def _save(texts: dict[Claim, str], thoughts: Mapping[Claim, Thoughts]) -> list[Claim]:
+def _save(progress: dict[Claim, Progress]) -> list[Claim]:
     """Save what those claims brought that hold and that nobody writes to at this moment; returns these."""
     with transaction.atomic():
         rows = Generation.objects.filter(
-            pk__in=[held.generation.pk for held in texts],
+            pk__in=[held.generation.pk for held in progress],
             status=GenerationStatus.STREAMING,
             cancel_requested_at=None,
             run__cancel_requested_at=None,
         )
         owners = dict(rows.select_for_update(of=("self",), skip_locked=True).values_list("pk", "lease_owner"))
-        kept = [held for held in texts if owners.get(held.generation.pk) == held.owner]
+        kept = [held for held in progress if owners.get(held.generation.pk) == held.owner]
         if kept:
-            whose = (When(pk=held.generation.pk, then=Value(texts[held])) for held in kept)
+            whose = (When(pk=held.generation.pk, then=Value(progress[held].text)) for held in kept)
             Generation.objects.filter(pk__in=[held.generation.pk for held in kept]).update(
                 text=Case(*whose, output_field=TextField()), lease_expires_at=_lease_end()
             )
         for held in kept:
-            if held in thoughts:
-                held.rows().update(**thoughts[held].fields())
+            if news := progress[held].news():
+                held.rows().update(**news)
     return kept
 
 
-def _batches(texts: Mapping[Claim, str]) -> Iterator[dict[Claim, str]]:
-    items = iter(texts.items())
+def _batches(progress: Mapping[Claim, Progress]) -> Iterator[dict[Claim, Progress]]:
+    items = iter(progress.items())
     while batch := dict(islice(items, BATCH)):
         yield batch
 
 
-def _claim(generation_id: UUID) -> Claim | None:
+def _queued(generation_ids: Collection[UUID], *, skip_locked: bool) -> list[Generation]:
+    """Those of them that wait for a worker and that their runs want, with what must be known of them; held."""
     # The conditions on the row itself are looked at again after a wait for its lock; those of the run never are.
-    queued = Generation.objects.filter(pk=generation_id, status=GenerationStatus.QUEUED, cancel_requested_at=None)
+    queued = Generation.objects.filter(pk__in=generation_ids, status=GenerationStatus.QUEUED, cancel_requested_at=None)
     with_run = queued.select_related("run__prompt", "run__thread").only(*_KNOWN).annotate(now=Now())
-    try:
-        generation = with_run.select_for_update(of=("self",)).get()
-    except Generation.DoesNotExist:
-        return None
-    now: datetime = generation.now  # type: ignore[attr-defined]  # annotated
-    if not _run_wants(generation, now):
-        return None
+    return [each for each in with_run.select_for_update(of=("self",), skip_locked=skip_locked) if _run_wants(each)]
+
+
+def _take(generations: list[Generation]) -> list[Claim]:
+    """Begin a new attempt at each of these, whose rows the caller holds."""
+    if not generations:
+        return []
     owner = uuid4()
     begun = {
         "status": GenerationStatus.STREAMING,
@@ -170,22 +188,22 @@ def _claim(generation_id: UUID) -> Claim | None:
         "queued_at": None,
         "next_retry_at": None,
         "waiting_for": "",
-        "attempt": generation.attempt + 1,
         "text": "",
         **NO_THOUGHTS.fields(),
         "error_code": "",
         "error_message": "",
-        "started_at": now,
+        "started_at": generations[0].now,  # type: ignore[attr-defined]  # annotated
         "first_token_at": None,
         "ended_at": None,
     }
-    Generation.objects.filter(pk=generation_id).update(lease_expires_at=_lease_end(), **begun)
-    for name, value in begun.items():
-        setattr(generation, name, value)
-    if wait := gates.wait(generation):
-        raise _MustWait(wait)
-    _tell_begun(generation)
-    return Claim(generation, owner)
+    Generation.objects.filter(pk__in=[generation.pk for generation in generations]).update(
+        attempt=F("attempt") + 1, lease_expires_at=_lease_end(), **begun
+    )
+    for generation in generations:
+        generation.attempt += 1
+        for name, value in begun.items():
+            setattr(generation, name, value)
+    return [Claim(generation, owner) for generation in generations]
 
 
 def _join_line(generation_id: UUID, wait: timedelta) -> None:
@@ -209,31 +227,19 @@ def _look(held: Claim) -> Hold:
     return Hold.STOPPED if any(wishes) else Hold.KEPT
 
 
-def _hold(held: Claim, changed: int) -> Hold:
-    if changed:
-        return Hold.KEPT
-    return Hold.STOPPED if held.rows().exists() else Hold.LOST
-
-
 def _lease_end() -> Any:
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def _run_wants(generation: Generation, now: datetime) -> bool:
+def _run_wants(generation: Generation) -> bool:
     """Candidates are wanted from the start on, also late ones; a synthesis while its run is synthesizing.
 
     A further version of the final answer is wanted once its run has one; until it is whole it is not the current one.
     """
     run = generation.run
+    now: datetime = generation.now  # type: ignore[attr-defined]  # annotated
     if run.cancel_requested_at or run.deadline_at <= now:
         return False
     if generation.kind == Generation.Kind.CANDIDATE:
         return run.status != RunStatus.QUEUED
     return run.status == (RunStatus.SYNTHESIZING if generation.current else RunStatus.COMPLETED)
-
-
-def _tell_begun(generation: Generation) -> None:
-    word: Callable[..., Event] = GenerationStarted if generation.attempt == 1 else GenerationRestarted
-    attempt, stream = generation.attempt, stream_name(generation.pk, generation.attempt)
-    about = {"run": str(generation.run_id), "generation": str(generation.pk), "attempt": attempt, "stream": stream}
-    tell_on_commit(generation.run.thread_id, lambda: word(**about))

@@ -23,6 +23,11 @@ def provider_of(generation: Generation) -> str:
     return generation.model_id.partition(":")[0]
 
 
+def has_limit(generation: Generation) -> bool:
+    """Whether its provider takes only so many requests."""
+    return provider_of(generation) in settings.PROVIDER_LIMITS
+
+
 def wait(generation: Generation) -> timedelta | None:
     """How long this generation, which was just claimed, must wait for its provider; ``None`` when it may ask now.
 

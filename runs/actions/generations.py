@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from runs import catalogue
 from runs.actions.answers import publish
-from runs.actions.claims import NO_THOUGHTS, Claim, Thoughts
+from runs.actions.claims import NO_THOUGHTS, Claim, Prompt, Thoughts
 from runs.actions.endings import complete_run
 from runs.actions.telling import tell_generation
 from runs.events import GenerationCancelled, GenerationCompleted, GenerationFailed, GenerationRequeued
@@ -41,6 +41,12 @@ class Ending:
     first_token_after: float | None = None
     """Seconds from the request to the vendor to the first piece of text."""
     thoughts: Thoughts = NO_THOUGHTS
+    prompt: Prompt | None = None
+    """What was sent, if the row does not have it yet."""
+
+    def unsaved_prompt(self) -> dict[str, Any]:
+        """As the row has it."""
+        return {} if self.prompt is None else {"sent_prompt": self.prompt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,8 @@ def fail(held: Claim, ending: Ending, failure: Failure) -> float | None:
         "failures": F("failures") + 1,
     }
     if wait is not None:
-        return wait if requeue(held.generation, held.rows(), timedelta(seconds=wait), **error) else None
+        kept = error | ending.unsaved_prompt()
+        return wait if requeue(held.generation, held.rows(), timedelta(seconds=wait), **kept) else None
     with transaction.atomic():
         if _end(held, GenerationStatus.FAILED, ending, **error):
             tell_generation(held.generation, GenerationFailed)
@@ -182,6 +189,7 @@ def _end(held: Claim, status: GenerationStatus, ending: Ending, *, unless_stoppe
         first_token_at=None if after is None else F("started_at") + timedelta(seconds=after),
         ended_at=Now(),
         **fields,
+        **ending.unsaved_prompt(),
         **more,
     )
     if changed:

@@ -21,8 +21,10 @@ from runs.actions.telling import tell_run
 from runs.drafts import REFUSAL, why_missing
 from runs.events import RunSynthesizing
 from runs.models import GENERATION_ACTIVE, Generation, GenerationStatus, MultiModelRun, Outcome, RunStatus
+from runs.snapshot import held_view
 from threads.actions import lock_threads
 from threads.models import Thread
+from threads.telling import tell_on_commit
 
 LAUNCH_GRACE = timedelta(seconds=5)
 """How long a run that was saved may wait until it is launched before the sweeper launches it."""
@@ -49,20 +51,20 @@ def take_up(run_id: UUID) -> list[UUID] | None:
         return list(waiting.values_list("pk", flat=True))
 
 
-def settle(run_id: UUID) -> bool:
+def settle(run_id: UUID) -> UUID | None:
     """Bring a run on when its drafts are there, or its synthesis has failed.
 
-    Returns whether this call made a synthesis that now waits for a worker.
+    Returns the synthesis that this call made and that now waits for a worker.
     """
     under_way = (RunStatus.ANSWERING, RunStatus.SYNTHESIZING)
     if not MultiModelRun.objects.filter(pk=run_id, status__in=under_way).exists():
-        return False
+        return None
     with transaction.atomic():
         lock_threads(Thread.objects.filter(runs=run_id))
         rows = MultiModelRun.objects.annotate(now=Now()).select_for_update(of=("self",)).order_by()
         run = rows.filter(pk=run_id).first()
         if run is None:  # deleted meanwhile
-            return False
+            return None
         if run.status == RunStatus.ANSWERING:
             return _conclude_answers(run, run.now)  # type: ignore[attr-defined]  # annotated
         return _conclude_synthesis(run_id)
@@ -112,7 +114,7 @@ def _drafts() -> QuerySet[Generation]:
     return whole.exclude(finish_reason=REFUSAL).exclude(text="")
 
 
-def _conclude_answers(run: MultiModelRun, now: datetime) -> bool:
+def _conclude_answers(run: MultiModelRun, now: datetime) -> UUID | None:
     # Held until the join is committed: a draft that lands meanwhile waits, and is then late.
     generations = sorted(
         run.generations.defer("sent_prompt").select_for_update().order_by("pk"), key=lambda each: each.place
@@ -120,7 +122,7 @@ def _conclude_answers(run: MultiModelRun, now: datetime) -> bool:
     candidates = [each for each in generations if each.kind == Generation.Kind.CANDIDATE]
     drafts = [candidate for candidate in candidates if gave_a_draft(candidate)]
     if not _may_join(run, candidates, len(drafts), now):
-        return False
+        return None
     answering = MultiModelRun.objects.filter(status=RunStatus.ANSWERING)
     if run.cancel_requested_at or all(each.status == GenerationStatus.CANCELLED for each in candidates):
         cancel_run(run.pk, answering)
@@ -131,10 +133,18 @@ def _conclude_answers(run: MultiModelRun, now: datetime) -> bool:
         complete_run(drafts[0], drafts[0].text)
     else:
         _begin_synthesis(run, Outcome.FULL if len(drafts) == len(candidates) else Outcome.DEGRADED)
-        create_synthesis(run, drafts, run.master_model, before=generations)
+        synthesis = create_synthesis(run, drafts, run.master_model, before=generations)
+        _tell_synthesizing(run, [*generations, synthesis])
+        return synthesis.pk
+    return None
+
+
+def _tell_synthesizing(run: MultiModelRun, generations: Sequence[Generation]) -> None:
+    """Say it as the caller, who holds the rows, has them; of one that may end meanwhile as it is when it is said."""
+    if any(each.status == GenerationStatus.STREAMING for each in generations):
         tell_run(run, RunSynthesizing)
-        return True
-    return False
+    else:
+        tell_on_commit(run.thread_id, lambda: RunSynthesizing(run=held_view(run, generations)))
 
 
 def _may_join(run: MultiModelRun, candidates: Sequence[Generation], drafts: int, now: datetime) -> bool:
@@ -150,7 +160,7 @@ def _needed(run: MultiModelRun) -> int:
     return 1 if run.synthesis_requested_at else run.minimum
 
 
-def _conclude_synthesis(run_id: UUID) -> bool:
+def _conclude_synthesis(run_id: UUID) -> UUID | None:
     """A synthesis that ended without a final answer: another master is asked, or the run ends and keeps its drafts."""
     synthesis = (
         Generation.objects.select_related("run")
@@ -160,38 +170,41 @@ def _conclude_synthesis(run_id: UUID) -> bool:
     if synthesis is None or synthesis.status == GenerationStatus.CANCELLED:
         finish_cancel(run_id)
     elif synthesis.status == GenerationStatus.FAILED and not synthesis.run.cancel_requested_at:
-        return _ask_next_master(synthesis) or _give_up(synthesis)
+        if next_synthesis := _ask_next_master(synthesis):
+            return next_synthesis
+        _give_up(synthesis)
     elif synthesis.status == GenerationStatus.FAILED:
         finish_cancel(run_id)
-    return False
+    return None
 
 
-def _ask_next_master(failed: Generation) -> bool:
+def _ask_next_master(failed: Generation) -> UUID | None:
     """Let the next fallback master write from the same drafts under the same letters, while there is time."""
     run = failed.run
     others = fallbacks(run, after=failed.position)
     in_time = MultiModelRun.objects.filter(pk=run.pk, deadline_at__gt=Now() + timedelta(seconds=5)).exists()
     if not others or not in_time:
-        return False
+        return None
     Generation.objects.filter(pk=failed.pk).update(current=False)
-    _create(run, others[0], failed.position + 1, failed.version, labels=failed.labels or {}, seed=failed.shuffle_seed)
+    synthesis = _create(
+        run, others[0], failed.position + 1, failed.version, labels=failed.labels or {}, seed=failed.shuffle_seed
+    )
     tell_run(run, RunSynthesizing)
-    return True
+    return synthesis.pk
 
 
-def _give_up(failed: Generation) -> bool:
+def _give_up(failed: Generation) -> None:
     label = catalogue.describe(failed.model_id).label
     cause = {"model": label, "cause": failed.error_message}
     sentence = _("%(model)s could not write the final answer. %(cause)s") % cause
     still_failed = Exists(Generation.objects.filter(pk=failed.pk, current=True, status=GenerationStatus.FAILED))
     synthesizing = MultiModelRun.objects.filter(still_failed, status=RunStatus.SYNTHESIZING)
     fail_run(failed.run_id, synthesizing, "synthesis_failed", sentence)
-    return False
 
 
 def create_synthesis(
     run: MultiModelRun, drafts: Sequence[Generation], author: str, *, before: Iterable[Generation], **fields: Any
-) -> None:
+) -> Generation:
     """A further version of the final answer, from these drafts under letters that are shuffled for it.
 
     ``before``: those of the run's generations among which all earlier versions are.
@@ -201,7 +214,7 @@ def create_synthesis(
     random.Random(seed).shuffle(shuffled)  # noqa: S311 (an order that can be told again from its seed, not a secret)
     labels = {letter(index): str(draft.pk) for index, draft in enumerate(shuffled)}
     last = max((each.version for each in before if each.kind == Generation.Kind.SYNTHESIS), default=0)
-    _create(run, author, 0, last + 1, labels=labels, seed=seed, **fields)
+    return _create(run, author, 0, last + 1, labels=labels, seed=seed, **fields)
 
 
 def gave_a_draft(candidate: Generation) -> bool:
@@ -218,8 +231,8 @@ def _create(
     labels: dict[str, str],
     seed: int | None,
     **fields: Any,
-) -> None:
-    Generation.objects.create(
+) -> Generation:
+    return Generation.objects.create(
         run=run,
         kind=Generation.Kind.SYNTHESIS,
         role=Generation.Role.MASTER,
@@ -251,4 +264,5 @@ def _too_few(run: MultiModelRun, candidates: Sequence[Generation], drafts: int) 
 
 def _begin_synthesis(run: MultiModelRun, outcome: Outcome) -> None:
     """The caller holds the run."""
-    MultiModelRun.objects.filter(pk=run.pk).update(status=RunStatus.SYNTHESIZING, outcome=outcome)
+    run.status, run.outcome = RunStatus.SYNTHESIZING, outcome
+    MultiModelRun.objects.filter(pk=run.pk).update(status=run.status, outcome=outcome)

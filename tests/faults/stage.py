@@ -53,7 +53,7 @@ class Watch:
     def __init__(self, points: Points) -> None:
         self._points = points
 
-        self._paused: dict[UUID, threading.Thread] = {}
+        self._paused: dict[Any, threading.Thread] = {}
 
     def hold(self, point: Point, run_id: UUID | str, when: Callable[[], bool] = lambda: True) -> None:
         """Hold this process if the point is armed for this run."""
@@ -65,16 +65,16 @@ class Watch:
         if self.is_armed(point, held.generation.run_id):
             thread = threading.Thread(target=self._points.hold, args=(point,), daemon=True)
             thread.start()
-            self._paused[held.owner] = thread
+            self._paused[held] = thread
 
     def is_paused(self, held: Any) -> bool:
         """Whether this generation is held now."""
-        return held.owner in self._paused and self._paused[held.owner].is_alive()
+        return held in self._paused and self._paused[held].is_alive()
 
     def wait_for(self, held: Any) -> None:
         """Until this generation is not held any more."""
-        if held.owner in self._paused:
-            self._paused[held.owner].join()
+        if held in self._paused:
+            self._paused[held].join()
 
     def is_armed(self, point: Point, run_id: UUID | str) -> bool:
         """Whether a process is to be held there with this run."""
@@ -97,11 +97,12 @@ def _watch(watch: Watch) -> None:
     from celery.backends.redis import RedisBackend
 
     from runs import actions, orchestration
+    from workers.claiming import Claimer
 
     launched = threading.local()
     _wrap(orchestration, "_launch", lambda real: _launch(watch, launched, real))
     _wrap(RedisBackend, "set_chord_size", lambda real: _set_chord_size(watch, launched, real))
-    _wrap(actions, "claim", lambda real: _claim(watch, real))
+    _wrap(Claimer, "claim", lambda real: _claim(watch, real))
     _wrap(actions, "checkpoint_all", lambda real: _checkpoint(watch, real))
     _wrap(actions, "complete", lambda real: _complete(watch, real))
     _wrap(actions, "settle", lambda real: _settle(watch, real))
@@ -129,8 +130,8 @@ def _set_chord_size(watch: Watch, launched: threading.local, real: Function) -> 
 
 
 def _claim(watch: Watch, real: Function) -> Function:
-    def claim(generation_id: UUID) -> Any:
-        held = real(generation_id)
+    def claim(claimer: Any, generation_id: UUID) -> Any:
+        held = real(claimer, generation_id)
         if held is not None and _is_draft(held):
             watch.hold(Point.AFTER_CLAIM, held.generation.run_id)
         return held
@@ -142,10 +143,10 @@ def _checkpoint(watch: Watch, real: Function) -> Function:
     """All texts of a process are saved in one thread; only the generation that is held must stand still."""
     from runs.actions import Hold
 
-    def checkpoint_all(texts: dict[Any, str], *more: Any) -> Any:
-        holds = real({held: text for held, text in texts.items() if not watch.is_paused(held)}, *more)
+    def checkpoint_all(progress: dict[Any, Any]) -> Any:
+        holds = real({held: news for held, news in progress.items() if not watch.is_paused(held)})
         for held, hold in holds.items():
-            if hold is Hold.KEPT and texts[held]:
+            if hold is Hold.KEPT and progress[held].text:
                 watch.pause(_in_the_middle(held), held)
         return holds
 
@@ -166,7 +167,7 @@ def _complete(watch: Watch, real: Function) -> Function:
     def complete(held: Any, ending: Any, *args: Any, **options: Any) -> bool:
         if watch.is_armed(_in_the_middle(held), held.generation.run_id):
             # The database was so busy that nobody could save a part before it was whole.
-            actions.checkpoint_all({held: ending.text})
+            actions.checkpoint_all({held: actions.Progress(ending.text)})
             watch.wait_for(held)
         done = bool(real(held, ending, *args, **options))
         run_id = held.generation.run_id
@@ -248,12 +249,12 @@ def _make_removable(points: Points) -> None:
         return lambda held: Generation.objects.filter(pk=held.generation.pk) if points.lacks("fence") else real(held)
 
     def save(real: Function) -> Function:
-        def anybody(texts: dict[Any, str], *more: Any) -> Any:
-            for held, text in texts.items():
-                Generation.objects.filter(pk=held.generation.pk).update(text=text)
-            return list(texts)
+        def anybody(progress: dict[Any, Any]) -> Any:
+            for held, news in progress.items():
+                Generation.objects.filter(pk=held.generation.pk).update(text=news.text, **news.news())
+            return list(progress)
 
-        return lambda *about: anybody(*about) if points.lacks("fence") else real(*about)
+        return lambda progress: anybody(progress) if points.lacks("fence") else real(progress)
 
     _wrap(orchestration, "sweep", sweep)
     _wrap(Claim, "rows", rows)

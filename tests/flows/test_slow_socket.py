@@ -77,6 +77,7 @@ async def test_a_client_that_pauses_ends_with_the_text_of_the_database_and_holds
 
     async with watching_slowly(product, ada, thread) as slow, watching(product, ada, thread) as healthy:
         await slow.take()
+        await healthy.take()  # with the snapshot its thread is heard
         before = memory(product)
         watched = asyncio.create_task(healthy.watch(over))
         await flood(product, thread, 1000, 4)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from runs import actions
-from runs.actions import Claim, Ending
+from runs.actions import Claim, Ending, Hold, Progress, Prompt, Thoughts
 from runs.models import Generation, MultiModelRun
 from threads.actions import create_thread
 from threads.models import Message, Thread
@@ -66,7 +66,12 @@ def failed(owner: Any, models: Sequence[str] = THREE) -> MultiModelRun:
 def claimed(generation: Generation) -> Claim:
     held = actions.claim(generation.pk)
     assert held is not None
+    actions.tell_begun(held)
     return held
+
+
+def checkpoint(held: Claim, text: str, thoughts: Thoughts | None = None, prompt: Prompt | None = None) -> Hold:
+    return actions.checkpoint_all({held: Progress(text, thoughts, prompt)})[held]
 
 
 def complete(generation: Generation, text: str = "Because.", finish_reason: str = "stop") -> None:

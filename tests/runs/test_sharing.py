@@ -16,6 +16,7 @@ from tests.runs.rows import (
     break_down,
     candidates,
     change,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -238,7 +239,7 @@ def test_a_draft_that_is_late_is_not_shown_before_it_is_whole(client: Client, ad
     complete(first, "The first.")
     complete(second, "The second.")
     straggler = claimed(third)
-    actions.checkpoint(straggler, "So far")
+    checkpoint(straggler, "So far")
     assert actions.request_synthesis(run.pk)
     assert actions.settle(run.pk)
     complete(synthesis(run), "In short: because.")

@@ -15,6 +15,7 @@ from tests.runs.rows import (
     answering,
     break_down,
     candidates,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -74,7 +75,7 @@ def test_only_the_current_synthesis_is_shown(ada: Any) -> None:
 def test_what_streams_is_shown_as_far_as_redis_has_it(ada: Any) -> None:
     run = answering(ada)
     held = claimed(candidates(run)[0])
-    actions.checkpoint(held, "So")
+    checkpoint(held, "So")
     sync_client().set(live.key(held.generation.pk, 1), "So far")
     sync_client().set(live.key(held.generation.pk, 0), "An older attempt, much longer")
     assert run_view(run.pk)["generations"][0]["text"] == "So far"
@@ -83,7 +84,7 @@ def test_what_streams_is_shown_as_far_as_redis_has_it(ada: Any) -> None:
 def test_thoughts_are_shown_as_far_as_redis_has_them_and_apart_from_the_text(ada: Any) -> None:
     run = answering(ada)
     held = claimed(candidates(run)[0])
-    actions.checkpoint(held, "", Thoughts("Hm"))
+    checkpoint(held, "", Thoughts("Hm"))
     sync_client().set(live.reasoning_key(held.generation.pk, 1), "Hm, let me see")
     shown = run_view(run.pk)["generations"][0]
     assert (shown["text"], shown["reasoning"], shown["reasoning_seconds"]) == ("", "Hm, let me see", None)

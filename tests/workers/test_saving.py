@@ -10,8 +10,10 @@ import pytest
 from django.db import OperationalError
 
 from runs import actions
-from runs.actions import NO_THOUGHTS, Hold, Thoughts
+from runs.actions import NO_THOUGHTS, Hold, Progress, Prompt, Thoughts
 from tests.product import wait_for
+from workers.providers.base import Reach, Request, Turn
+from workers.reading import Reading
 from workers.saving import Saver
 
 
@@ -21,18 +23,21 @@ class Keeping:
     def __init__(self) -> None:
         self.saved: list[tuple[Any, str]] = []
         self.thoughts: list[Thoughts] = []
+        self.prompts: list[tuple[Any, Prompt]] = []
         self.holds: dict[Any, Hold] = {}
         self.errors: list[Exception] = []
         self.bad: Any = None
 
-    def checkpoint_all(self, texts: dict[Any, str], thoughts: dict[Any, Thoughts]) -> dict[Any, Hold]:
+    def checkpoint_all(self, progress: dict[Any, Progress]) -> dict[Any, Hold]:
         if self.errors:
             raise self.errors.pop()
-        if self.bad in texts:
+        if self.bad in progress:
             raise ValueError("it cannot be saved")
-        self.saved += texts.items()
-        self.thoughts += thoughts.values()
-        return {held: self.holds.get(held, Hold.KEPT) for held in texts}
+        for held, news in progress.items():
+            self.saved.append((held, news.text))
+            self.thoughts += [news.thoughts] if news.thoughts else []
+            self.prompts += [(held, news.prompt)] if news.prompt else []
+        return {held: self.holds.get(held, Hold.KEPT) for held in progress}
 
 
 @pytest.fixture
@@ -50,7 +55,12 @@ def stream() -> Iterator[Any]:
     with ExitStack() as stack:
 
         def begin(name: Any, text: str, thoughts: Thoughts = NO_THOUGHTS) -> Any:
-            reading: Any = SimpleNamespace(text=SimpleNamespace(so_far=lambda: text), thoughts=thoughts)
+            turns = (Turn("user", "Why?"),)
+            request = Request(model="m", turns=turns, max_output_tokens=1, connect_timeout=1, tokens_per_second=None)
+            growing: Any = SimpleNamespace(
+                so_far=lambda: text, thoughts_so_far=lambda: thoughts.text, shortened=thoughts.shortened
+            )
+            reading = Reading(Reach("mock", "mock", "", ""), request, growing, total_timeout=60)
             return stack.enter_context(saver.saving(name, reading, Future()))
 
         yield begin
@@ -66,6 +76,20 @@ def test_thoughts_are_saved_when_there_are_new_ones(keeping: Keeping, stream: An
     stream("a", "", Thoughts("hm"))
     wait_for(lambda: len(keeping.saved) > 3)
     assert keeping.thoughts == [Thoughts("hm")]
+
+
+def test_a_prompt_is_saved_once(keeping: Keeping, stream: Any) -> None:
+    stream("a", "")
+    wait_for(lambda: len(keeping.saved) > 3)
+    assert keeping.prompts == [("a", [{"role": "user", "content": "Why?"}])]
+
+
+def test_a_prompt_that_could_not_be_saved_is_saved_later(keeping: Keeping, stream: Any) -> None:
+    keeping.errors = [OperationalError("away")]
+    a = stream("a", "")
+    wait_for(lambda: len(keeping.saved) > 3)
+    assert keeping.prompts == [("a", [{"role": "user", "content": "Why?"}])]
+    assert a.reading.unsaved_prompt is None
 
 
 def test_a_stream_whose_claim_is_worth_nothing_is_cancelled(keeping: Keeping, stream: Any) -> None:

@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient, Omit
-from openai.types.chat import ChatCompletionMessageParam
 
 from workers.providers import transport
 from workers.providers.answer import count, decode_json, mapping
@@ -32,11 +31,13 @@ class OpenAIProvider(VendorProvider):
         messages = [{"role": turn.role, "content": clean(turn.content)} for turn in request.turns]
         return self._client.chat.completions.with_streaming_response.create(
             model=request.model,
-            messages=cast("list[ChatCompletionMessageParam]", messages),
+            messages=[],
             stream=True,
             timeout=transport.timeout(request.connect_timeout),
             extra_headers={} if self.key else {"Authorization": cast("str", Omit())},
-            extra_body=self.options(request),
+            # The SDK leaves these alone. In an argument of their own it looks for names to change and finds none: 5 ms
+            # with forty messages, and every other stream of the process stands still meanwhile.
+            extra_body={"messages": messages, **self.options(request)},
         )
 
     def options(self, request: Request) -> dict[str, object]:

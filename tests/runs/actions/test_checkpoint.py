@@ -7,10 +7,10 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from runs import actions
-from runs.actions import Claim, Hold, Thoughts
+from runs.actions import Claim, Hold, Progress, Thoughts
 from runs.models import Generation
 from tests.racing import race
-from tests.runs.rows import AGO, answering, candidates, change, claimed, fresh, lose_lease
+from tests.runs.rows import AGO, answering, candidates, change, checkpoint, claimed, fresh, lose_lease
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("models")
 def test_it_keeps_the_text_and_renews_the_lease(ada: Any) -> None:
     held = claimed(candidates(answering(ada))[0])
     lose_lease(held)
-    assert actions.checkpoint(held, "So far") is Hold.KEPT
+    assert checkpoint(held, "So far") is Hold.KEPT
     row = fresh(held.generation)
     assert row.text == "So far"
     assert row.lease_expires_at > row.started_at
@@ -26,15 +26,15 @@ def test_it_keeps_the_text_and_renews_the_lease(ada: Any) -> None:
 
 def test_it_keeps_new_thoughts_and_leaves_old_ones(ada: Any) -> None:
     held = claimed(candidates(answering(ada))[0])
-    actions.checkpoint(held, "", Thoughts("Hm", shortened=True, seconds=1.5))
-    actions.checkpoint(held, "So")
+    checkpoint(held, "", Thoughts("Hm", shortened=True, seconds=1.5))
+    checkpoint(held, "So")
     row = fresh(held.generation)
     assert (row.text, row.reasoning, row.reasoning_shortened, row.reasoning_seconds) == ("So", "Hm", True, 1.5)
 
 
 def test_a_new_attempt_thinks_anew(ada: Any) -> None:
     held = claimed(candidates(answering(ada))[0])
-    actions.checkpoint(held, "", Thoughts("Hm", shortened=True, seconds=1.5))
+    checkpoint(held, "", Thoughts("Hm", shortened=True, seconds=1.5))
     actions.release(held)
     again = claimed(held.generation).generation
     assert (again.reasoning, again.reasoning_shortened, again.reasoning_seconds) == ("", False, None)
@@ -43,14 +43,15 @@ def test_a_new_attempt_thinks_anew(ada: Any) -> None:
 def test_a_worker_without_a_lease_writes_no_thoughts(ada: Any) -> None:
     held = claimed(candidates(answering(ada))[0])
     actions.release(held)
-    actions.checkpoint(held, "", Thoughts("zombie"))
+    checkpoint(held, "", Thoughts("zombie"))
     assert fresh(held.generation).reasoning == ""
 
 
 def test_it_stores_exactly_the_prompt_that_is_sent(ada: Any) -> None:
     held = claimed(candidates(answering(ada))[0])
     turns = [{"role": "user", "content": "Why? <b>&\n\u2028"}]
-    assert actions.store_prompt(held, turns) is Hold.KEPT
+    assert checkpoint(held, "So", prompt=turns) is Hold.KEPT
+    assert checkpoint(held, "So far") is Hold.KEPT
     assert fresh(held.generation).sent_prompt == turns
 
 
@@ -58,7 +59,7 @@ def test_it_tells_the_worker_that_somebody_asked_to_stop(ada: Any) -> None:
     run = answering(ada)
     held = claimed(candidates(run)[0])
     actions.request_cancel(run.pk)
-    assert actions.checkpoint(held, "So far") is Hold.STOPPED
+    assert checkpoint(held, "So far") is Hold.STOPPED
     assert fresh(held.generation).text == ""
 
 
@@ -68,9 +69,10 @@ def test_it_tells_the_worker_that_another_one_has_the_generation(ada: Any) -> No
     lose_lease(first)
     actions.expire_leases()
     second = claimed(candidate)
-    assert actions.checkpoint(second, "second") is Hold.KEPT
-    assert actions.checkpoint(first, "first") is Hold.LOST
-    assert actions.store_prompt(first, []) is Hold.LOST
+    assert checkpoint(second, "second") is Hold.KEPT
+    assert checkpoint(first, "first") is Hold.LOST
+    assert checkpoint(first, "first", prompt=[]) is Hold.LOST
+    assert fresh(candidate).sent_prompt is None
     assert fresh(candidate).text == "second"
 
 
@@ -78,7 +80,7 @@ def test_it_tells_the_worker_that_the_thread_was_deleted(ada: Any) -> None:
     run = answering(ada)
     held = claimed(candidates(run)[1])
     run.thread.delete()
-    assert actions.checkpoint(held, "So far") is Hold.LOST
+    assert checkpoint(held, "So far") is Hold.LOST
 
 
 def test_a_late_checkpoint_after_the_deadline_ended_it_writes_nothing(ada: Any) -> None:
@@ -86,16 +88,16 @@ def test_a_late_checkpoint_after_the_deadline_ended_it_writes_nothing(ada: Any) 
     held = claimed(candidates(run)[0])
     change(run, deadline_at=Now() - AGO)
     actions.fail_overdue()
-    assert actions.checkpoint(held, "late") is Hold.LOST
+    assert checkpoint(held, "late") is Hold.LOST
     assert fresh(held.generation).text == ""
 
 
 def test_many_texts_are_saved_in_as_many_queries_as_one(ada: Any) -> None:
     claims = [claimed(candidate) for candidate in candidates(answering(ada))]
     with CaptureQueriesContext(connection) as one:
-        assert actions.checkpoint_all({claims[0]: "one"}) == {claims[0]: Hold.KEPT}
+        assert actions.checkpoint_all({claims[0]: Progress("one")}) == {claims[0]: Hold.KEPT}
     with CaptureQueriesContext(connection) as many:
-        holds = actions.checkpoint_all({held: f"text {index}" for index, held in enumerate(claims)})
+        holds = actions.checkpoint_all({held: Progress(f"text {index}") for index, held in enumerate(claims)})
     assert len(many) == len(one)
     assert set(holds.values()) == {Hold.KEPT}
     assert [fresh(held.generation).text for held in claims] == ["text 0", "text 1", "text 2"]
@@ -110,7 +112,7 @@ def test_among_many_each_is_told_what_its_own_claim_is_worth(ada: Any, bob: Any)
     actions.stop_generation(second.generation.pk)
     actions.request_cancel(stopped.generation.run_id)
     texts = {first: "zombie", again: "again", second: "second", third: "third", stopped: "stopped"}
-    assert actions.checkpoint_all(texts) == {
+    assert actions.checkpoint_all({held: Progress(text) for held, text in texts.items()}) == {
         first: Hold.LOST,
         again: Hold.KEPT,
         second: Hold.STOPPED,
@@ -124,7 +126,7 @@ def test_each_lease_is_renewed(ada: Any) -> None:
     claims = [claimed(candidate) for candidate in candidates(answering(ada))]
     for held in claims:
         lose_lease(held)
-    actions.checkpoint_all(dict.fromkeys(claims, "x"))
+    actions.checkpoint_all(dict.fromkeys(claims, Progress("x")))
     assert not actions.expire_leases()
 
 
@@ -134,7 +136,7 @@ def test_a_row_that_somebody_else_writes_to_holds_up_nobody(ada: Any) -> None:
         first, second, _third = (claimed(candidate) for candidate in candidates(answering(ada)))
         ended, holds = race(
             lambda: actions.complete(first, actions.Ending(text="whole")),  # noqa: B023
-            lambda: actions.checkpoint_all({first: "part", second: "part"}),  # noqa: B023
+            lambda: actions.checkpoint_all({first: Progress("part"), second: Progress("part")}),  # noqa: B023
         )
         assert ended
         assert holds[second] is Hold.KEPT
@@ -157,7 +159,7 @@ def test_a_row_that_stays_locked_is_left_for_the_next_time(ada: Any) -> None:
     def save() -> dict[Claim, Hold]:
         assert locked.wait(10)
         try:
-            return actions.checkpoint_all({first: "one", second: "two"})
+            return actions.checkpoint_all({first: Progress("one"), second: Progress("two")})
         finally:
             saved.set()
 

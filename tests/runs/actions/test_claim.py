@@ -2,13 +2,26 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from runs import actions
 from runs.actions import Claim
 from runs.events import GenerationRequeued, GenerationRestarted, GenerationStarted
 from tests.racing import race
-from tests.runs.rows import AGO, answering, candidates, change, claimed, fresh, lose_lease, started, synthesis
+from tests.runs.rows import (
+    AGO,
+    answering,
+    candidates,
+    change,
+    checkpoint,
+    claimed,
+    fresh,
+    lose_lease,
+    started,
+    synthesis,
+)
 from tests.runs.rows import synthesizing as synthesizing_run
 
 pytestmark = pytest.mark.usefixtures("models")
@@ -81,6 +94,53 @@ def test_a_lease_that_ran_out_goes_to_the_next_claim_with_another_owner(ada: Any
     assert fresh(candidate).attempt == 2
 
 
+def test_many_are_claimed_in_as_many_queries_as_one(ada: Any) -> None:
+    rows = [candidate for _ in range(4) for candidate in candidates(answering(ada))]
+    with CaptureQueriesContext(connection) as queries:
+        claims = actions.claim_all([row.pk for row in rows])
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
+    assert list(claims) == [held.generation.pk for held in claims.values()]
+    assert claims.keys() == {row.pk for row in rows}
+    for held in claims.values():
+        row = fresh(held.generation)
+        assert (row.status, row.attempt, row.lease_owner) == ("streaming", held.generation.attempt, held.owner)
+        assert row.started_at == held.generation.started_at
+        assert checkpoint(held, "So far") is actions.Hold.KEPT
+
+
+def test_many_that_are_claimed_differ_in_their_attempts(ada: Any) -> None:
+    first, second, _third = candidates(answering(ada))
+    actions.release(claimed(second))
+    claims = actions.claim_all([first.pk, second.pk])
+    assert [claims[row.pk].generation.attempt for row in (first, second)] == [1, 2]
+    assert [fresh(row).attempt for row in (first, second)] == [1, 2]
+
+
+def test_among_many_those_that_must_not_be_claimed_are_not(ada: Any, settings: Any) -> None:
+    settings.PROVIDER_LIMITS = {"lost": {"at_once": 1, "per_minute": None}}
+    free, taken, limited = candidates(answering(ada))
+    claimed(taken)
+    change(limited, model_id="lost:key")
+    stopped = candidates(answering(ada))[0]
+    change(stopped.run, cancel_requested_at=Now())
+    waiting = candidates(started(ada))[0]
+    asked = [row.pk for row in (free, taken, limited, stopped, waiting)] + [uuid.uuid4()]
+    assert list(actions.claim_all(asked)) == [free.pk]
+    assert [fresh(row).status for row in (limited, stopped, waiting)] == ["queued"] * 3
+    assert actions.claim(limited.pk) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_claims_of_many_at_the_same_moment_one_wins_each(ada: Any, said: list[Any]) -> None:
+    rows = candidates(answering(ada))
+    ids = [row.pk for row in rows]
+    results = race(*[lambda: actions.claim_all(ids)] * 4)
+    won = [claim for result in results for claim in result.values()]
+    assert sorted(claim.generation.pk for claim in won) == sorted(ids)
+    for claim in won:
+        assert fresh(claim.generation).lease_owner == claim.owner
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_claims_at_the_same_moment_one_wins(ada: Any, said: list[Any]) -> None:
     candidate = candidates(answering(ada))[0]
@@ -101,6 +161,6 @@ def test_a_claim_and_a_stop_at_the_same_moment_leave_one_state(ada: Any, said: l
         assert stopped is True
         row = fresh(candidate)
         if isinstance(claim, Claim):
-            assert (row.status, actions.checkpoint(claim, "x")) == ("streaming", actions.Hold.STOPPED)
+            assert (row.status, checkpoint(claim, "x")) == ("streaming", actions.Hold.STOPPED)
         else:
             assert (claim, row.status) == (None, "cancelled")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,7 @@ from runs import actions
 from runs.events import GenerationCompleted, RunCompleted
 from runs.models import MultiModelRun
 from tests.racing import race
-from tests.runs.rows import answering, candidates, claimed, completed, ending, fresh, synthesis
+from tests.runs.rows import answering, candidates, checkpoint, claimed, completed, ending, fresh, synthesis
 from tests.runs.rows import synthesizing as synthesizing_run
 from threads.models import Message
 
@@ -31,6 +32,25 @@ def test_it_keeps_tokens_times_and_what_it_cost(ada: Any) -> None:
     assert (row.tokens_in, row.tokens_out, row.cost) == (10, 4, Decimal("0.00002"))
     assert (row.first_token_at - row.started_at).total_seconds() == pytest.approx(0.25, abs=0.002)
     assert row.ended_at >= row.started_at
+
+
+@pytest.mark.parametrize("failed", [None, actions.Failure("auth", "No."), actions.Failure("overloaded", "No.", None)])
+def test_a_prompt_that_was_not_saved_yet_is_saved_with_the_end(ada: Any, failed: actions.Failure | None) -> None:
+    candidate = candidates(answering(ada))[0]
+    prompt = [{"role": "user", "content": "Why? <b>&\n\u2028"}]
+    brought = replace(ending(), prompt=prompt)
+    if failed is None:
+        actions.complete(claimed(candidate), brought)
+    else:
+        actions.fail(claimed(candidate), brought, failed)
+    assert fresh(candidate).sent_prompt == prompt
+
+
+def test_a_prompt_that_was_saved_stays(ada: Any) -> None:
+    held = claimed(candidates(answering(ada))[0])
+    checkpoint(held, "", prompt=[{"role": "user", "content": "Why?"}])
+    actions.complete(held, ending())
+    assert fresh(held.generation).sent_prompt == [{"role": "user", "content": "Why?"}]
 
 
 def test_an_unknown_price_is_an_unknown_cost(ada: Any) -> None:

@@ -7,14 +7,13 @@ import pytest
 
 from runs import actions
 from runs.actions import Claim, Failure
-from tests.runs.rows import answering, candidates, claimed, ending, fresh, lose_lease
+from tests.runs.rows import answering, candidates, checkpoint, claimed, ending, fresh, lose_lease
 from threads.models import Message
 
 pytestmark = pytest.mark.usefixtures("models")
 
 VERBS: dict[str, Callable[[Claim], Any]] = {
-    "store_prompt": lambda held: actions.store_prompt(held, [{"role": "user", "content": "zombie"}]),
-    "checkpoint": lambda held: actions.checkpoint(held, "zombie"),
+    "checkpoint": lambda held: checkpoint(held, "zombie", prompt=[{"role": "user", "content": "zombie"}]),
     "complete": lambda held: actions.complete(held, ending("zombie")),
     "fail_for_good": lambda held: actions.fail(held, ending("zombie"), Failure("auth", "zombie")),
     "fail_for_now": lambda held: actions.fail(held, ending("zombie"), Failure("overloaded", "zombie", tries=3)),

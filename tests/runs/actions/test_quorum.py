@@ -21,6 +21,7 @@ from tests.runs.rows import (
     break_down,
     candidates,
     change,
+    checkpoint,
     claimed,
     complete,
     ending,
@@ -140,7 +141,7 @@ def test_a_straggler_is_kept_and_is_late(ada: Any) -> None:
     complete(first)
     complete(second)
     assert actions.settle(run.pk)
-    assert actions.checkpoint(held, "still") is actions.Hold.KEPT
+    assert checkpoint(held, "still") is actions.Hold.KEPT
     assert actions.complete(claimed(synthesis(run)), ending("In short."))
     assert actions.complete(held, ending("Better late than never."))
     row = fresh(third)

@@ -17,6 +17,7 @@ from tests.runs.rows import (
     break_down,
     candidates,
     change,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -69,7 +70,7 @@ def test_a_lease_renewed_while_the_sweeper_looks_is_kept_or_lost_and_never_both(
     for _ in range(6):
         held = claimed(candidates(answering(ada))[0])
         lose_lease(held)
-        taken, hold = race(actions.expire_leases, lambda: actions.checkpoint(held, "alive"))  # noqa: B023
+        taken, hold = race(actions.expire_leases, lambda: checkpoint(held, "alive"))  # noqa: B023
         assert (taken, hold) in [(0, actions.Hold.KEPT), (1, actions.Hold.LOST)]
 
 

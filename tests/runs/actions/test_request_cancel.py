@@ -11,6 +11,7 @@ from tests.racing import race
 from tests.runs.rows import (
     answering,
     candidates,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -47,10 +48,10 @@ def test_what_streams_ends_when_its_worker_sees_it_and_what_came_is_kept(ada: An
     first, second, _third = candidates(run)
     complete(first)
     held = claimed(second)
-    assert actions.checkpoint(held, "So") is Hold.KEPT
+    assert checkpoint(held, "So") is Hold.KEPT
     assert actions.request_cancel(run.pk)
     assert (fresh(run).status, statuses(run)) == ("answering", ["completed", "streaming", "cancelled"])
-    assert actions.checkpoint(held, "So far") is Hold.STOPPED
+    assert checkpoint(held, "So far") is Hold.STOPPED
     actions.halt(held, ending("So far", ""))
     assert not actions.settle(run.pk)
     assert (fresh(run).status, fresh(second).text) == ("cancelled", "So far")

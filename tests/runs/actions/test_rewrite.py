@@ -18,6 +18,7 @@ from tests.runs.rows import (
     break_down,
     candidates,
     change,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -56,7 +57,7 @@ def test_the_old_answer_stands_until_the_new_one_is_whole(ada: Any) -> None:
     old = synthesis(run)
     assert actions.rewrite(run.pk)
     held = claimed(version(run))
-    assert actions.checkpoint(held, "Bet") is Hold.KEPT
+    assert checkpoint(held, "Bet") is Hold.KEPT
     assert (fresh(run).status, finals(run), synthesis(run)) == ("completed", ["In short: because."], old)
     assert [view["status"] for view in run_view(run.pk)["versions"]] == ["streaming"]
     assert actions.complete(held, ending("Better: because."))
@@ -155,7 +156,7 @@ def test_a_version_is_stopped_by_itself(ada: Any) -> None:
     actions.rewrite(run.pk)
     held = claimed(version(run))
     assert actions.stop_generation(held.generation.pk)
-    assert actions.checkpoint(held, "Bet") is Hold.STOPPED
+    assert checkpoint(held, "Bet") is Hold.STOPPED
     actions.halt(held, ending("Bet"))
     assert fresh(held.generation).status == "cancelled"
     assert (fresh(run).status, fresh(run).cancel_requested_at) == ("completed", None)

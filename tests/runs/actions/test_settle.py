@@ -8,6 +8,7 @@ from runs import actions
 from runs.actions.joining import letter
 from runs.events import RunFailed, RunSynthesizing
 from runs.models import Generation, MultiModelRun
+from runs.snapshot import run_event_view
 from tests.racing import race
 from tests.runs.rows import (
     THREE,
@@ -162,6 +163,25 @@ def test_it_says_that_the_synthesis_begins_and_which_letter_each_draft_has(
     assert sorted(g["label"] for g in said[0].run["generations"] if g["kind"] == "candidate") == ["A", "B", "C"]
 
 
+@pytest.mark.parametrize("still_writes", [False, True])
+def test_what_it_says_is_what_a_client_would_read(
+    ada: Any, said: list[Any], still_writes: bool, django_capture_on_commit_callbacks: Any
+) -> None:
+    run = answering(ada)
+    *others, last = candidates(run)
+    for candidate in others:
+        complete(candidate)
+    held = claimed(last)
+    if still_writes:
+        assert actions.request_synthesis(run.pk)
+    else:
+        actions.fail(held, ending(""), actions.Failure("auth", "The key was refused."))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert actions.settle(run.pk)
+    (word,) = [event for event in said if isinstance(event, RunSynthesizing)]
+    assert word.run == run_event_view(run.pk)
+
+
 def test_it_says_that_the_run_failed(ada: Any, said: list[Any], django_capture_on_commit_callbacks: Any) -> None:
     run = answering(ada, THREE[:1])
     break_down(candidates(run)[0])
@@ -175,8 +195,9 @@ def test_of_joins_at_the_same_moment_one_makes_the_synthesis(ada: Any, said: lis
     run = answering(ada)
     for candidate in candidates(run):
         complete(candidate)
-    assert sorted(race(*[lambda: actions.settle(run.pk)] * 5)) == [False] * 4 + [True]
-    assert Generation.objects.filter(run=run, kind="synthesis").count() == 1
+    made = race(*[lambda: actions.settle(run.pk)] * 5)
+    synthesis = Generation.objects.get(run=run, kind="synthesis")
+    assert sorted(made, key=str) == sorted([None] * 4 + [synthesis.pk], key=str)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -185,12 +206,12 @@ def test_last_drafts_that_end_at_the_same_moment_never_miss_the_join(ada: Any, s
         run = answering(ada)
         held = [claimed(candidate) for candidate in candidates(run)]
 
-        def finish(one: actions.Claim, run: MultiModelRun = run) -> bool:
+        def finish(one: actions.Claim, run: MultiModelRun = run) -> uuid.UUID | None:
             assert actions.complete(one, ending())
             return actions.settle(run.pk)
 
         results = race(*[lambda one=one: finish(one) for one in held])
-        assert results.count(True) == 1, results
+        assert results.count(None) == len(held) - 1, results
         assert fresh(run).status == "synthesizing"
 
 
@@ -198,7 +219,7 @@ def test_last_drafts_that_end_at_the_same_moment_never_miss_the_join(ada: Any, s
 def test_of_joins_of_one_draft_at_the_same_moment_one_final_answer_stands(ada: Any, said: list[Any]) -> None:
     run = answering(ada, THREE[:1])
     complete(candidates(run)[0])
-    assert race(*[lambda: actions.settle(run.pk)] * 4) == [False] * 4
+    assert race(*[lambda: actions.settle(run.pk)] * 4) == [None] * 4
     assert Message.objects.filter(kind="final").count() == 1
     assert fresh(run).status == "completed"
 
@@ -213,7 +234,7 @@ def test_a_late_word_of_a_failed_synthesis_does_not_end_the_run_that_began_again
 
     def late(*about: Any) -> bool:
         monkeypatch.undo()
-        assert actions.settle(run.pk) is False
+        assert actions.settle(run.pk) is None
         assert actions.retry(run.pk)
         return end(*about)
 

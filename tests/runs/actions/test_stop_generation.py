@@ -13,6 +13,7 @@ from tests.runs.rows import (
     THREE,
     answering,
     candidates,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -42,8 +43,8 @@ def test_one_that_streams_ends_when_its_worker_sees_it_and_keeps_its_text(ada: A
     first, second, third = candidates(run)
     held, other = claimed(first), claimed(second)
     assert actions.stop_generation(first.pk)
-    assert actions.checkpoint(other, "goes on") is Hold.KEPT
-    assert actions.checkpoint(held, "so far") is Hold.STOPPED
+    assert checkpoint(other, "goes on") is Hold.KEPT
+    assert checkpoint(held, "so far") is Hold.STOPPED
     actions.halt(held, ending("so far"))
     assert (fresh(first).status, fresh(first).text, fresh(first).tokens_out) == ("cancelled", "so far", 4)
     assert actions.complete(other, ending())
@@ -87,7 +88,7 @@ def test_stopping_who_writes_the_final_answer_is_stopping_the_run(ada: Any) -> N
     run = synthesizing(ada)
     held = claimed(synthesis(run))
     assert actions.stop_generation(synthesis(run).pk)
-    assert actions.checkpoint(held, "") is Hold.STOPPED
+    assert checkpoint(held, "") is Hold.STOPPED
     actions.halt(held, ending("In sh"))
     actions.settle(run.pk)
     assert fresh(run).status == "cancelled"

@@ -15,6 +15,7 @@ from tests.runs.rows import (
     break_down,
     candidates,
     change,
+    checkpoint,
     claimed,
     complete,
     completed,
@@ -104,7 +105,7 @@ def test_instead_of_a_synthesis_that_is_being_written(ada: Any) -> None:
     held = claimed(synthesis(run))
     assert actions.use(draft_of(run).pk)
     assert (fresh(run).status, finals(run)) == ("completed", ["My own way."])
-    assert actions.checkpoint(held, "In sh") is Hold.STOPPED
+    assert checkpoint(held, "In sh") is Hold.STOPPED
     assert not actions.complete(held, ending("In short: because."))
     assert fresh(held.generation).status == "cancelled"
     assert (finals(run), fresh(run).outcome) == (["My own way."], "chosen")
