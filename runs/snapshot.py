@@ -91,11 +91,6 @@ def run_event_view(run_id: UUID) -> RunView:
     return _run_view(run, sorted(generations, key=lambda each: each.place), texts=False)
 
 
-def held_view(run: MultiModelRun, generations: Iterable[Generation]) -> RunView:
-    """A run with all of its generations as the caller has them, without their texts."""
-    return _run_view(run, generations, texts=False)
-
-
 def begun_view(run: MultiModelRun, *, texts: bool = True) -> RunView:
     """A run that was just made."""
     return _run_view(run, run.begun_with, texts=texts)

@@ -7,11 +7,17 @@ import logging
 import threading
 from uuid import UUID
 
+from django.db import connection
+
 from runs import actions
 from runs.actions import Claim
 from threads.database import AWAY
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = 1.0
+"""Seconds. When somebody claims for longer, say over a connection that is dead, the next one claims beside it. Those
+for whom it claims already wait with it, and their rows for the sweeper."""
 
 
 class _Asked:
@@ -34,12 +40,17 @@ class Claimer:
     def claim(self, generation_id: UUID) -> Claim | None:
         """As :func:`runs.actions.claim`."""
         asked = _Asked(generation_id)
+        together: list[_Asked] = []
+        if self._busy:
+            connection.close()  # whoever claims may wait for it
         with self._changed:
             self._asking.append(asked)
-            self._changed.wait_for(lambda: asked.answered or not self._busy)
-            if not asked.answered:
+            self._changed.wait_for(lambda: asked.answered or not self._busy, PATIENCE)
+            if asked in self._asking:
                 together, self._asking, self._busy = self._asking, [], True
-        if not asked.answered:
+            else:
+                self._changed.wait_for(lambda: asked.answered)
+        if together:
             try:
                 self._claim(together)
             finally:

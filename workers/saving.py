@@ -89,7 +89,7 @@ class Saver:
             if hold is Hold.KEPT:
                 saved.reading.prompt_saved = True
                 saved.thoughts = progress[held].thoughts or saved.thoughts
-            else:
+            elif hold is not Hold.BUSY:
                 saved.hold = hold
                 saved.future.cancel()
 

@@ -50,6 +50,8 @@ class Hold(Enum):
     """What a claim is worth now."""
 
     KEPT = "kept"
+    BUSY = "busy"
+    """It holds, but somebody else wrote to its row: nothing was saved this time."""
     STOPPED = "stopped"
     """Somebody asked to stop the generation or its run."""
     LOST = "lost"
@@ -135,7 +137,8 @@ def tell_begun(held: Claim) -> None:
 def checkpoint_all(progress: Mapping[Claim, Progress]) -> dict[Claim, Hold]:
     """Save what has come of many attempts, and renew their leases, in a few queries; says what each is worth now.
 
-    It never waits for a row: one that somebody else writes to at this moment is left for the next time.
+    What there is beside a text takes one query more for each. No row is waited for: one that somebody else writes to at
+    this moment is left for the next time.
     """
     saved = {held for batch in _batches(progress) for held in _save(batch)}
     return {held: Hold.KEPT if held in saved else _look(held) for held in progress}
@@ -189,6 +192,7 @@ def _take(generations: list[Generation]) -> list[Claim]:
         "next_retry_at": None,
         "waiting_for": "",
         "text": "",
+        "sent_prompt": None,
         **NO_THOUGHTS.fields(),
         "error_code": "",
         "error_message": "",
@@ -224,7 +228,7 @@ def _look(held: Claim) -> Hold:
     wishes = held.rows().values_list("cancel_requested_at", "run__cancel_requested_at").first()
     if wishes is None:
         return Hold.LOST
-    return Hold.STOPPED if any(wishes) else Hold.KEPT
+    return Hold.STOPPED if any(wishes) else Hold.BUSY
 
 
 def _lease_end() -> Any:

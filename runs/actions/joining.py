@@ -21,10 +21,8 @@ from runs.actions.telling import tell_run
 from runs.drafts import REFUSAL, why_missing
 from runs.events import RunSynthesizing
 from runs.models import GENERATION_ACTIVE, Generation, GenerationStatus, MultiModelRun, Outcome, RunStatus
-from runs.snapshot import held_view
 from threads.actions import lock_threads
 from threads.models import Thread
-from threads.telling import tell_on_commit
 
 LAUNCH_GRACE = timedelta(seconds=5)
 """How long a run that was saved may wait until it is launched before the sweeper launches it."""
@@ -134,17 +132,9 @@ def _conclude_answers(run: MultiModelRun, now: datetime) -> UUID | None:
     else:
         _begin_synthesis(run, Outcome.FULL if len(drafts) == len(candidates) else Outcome.DEGRADED)
         synthesis = create_synthesis(run, drafts, run.master_model, before=generations)
-        _tell_synthesizing(run, [*generations, synthesis])
+        tell_run(run, RunSynthesizing)
         return synthesis.pk
     return None
-
-
-def _tell_synthesizing(run: MultiModelRun, generations: Sequence[Generation]) -> None:
-    """Say it as the caller, who holds the rows, has them; of one that may end meanwhile as it is when it is said."""
-    if any(each.status == GenerationStatus.STREAMING for each in generations):
-        tell_run(run, RunSynthesizing)
-    else:
-        tell_on_commit(run.thread_id, lambda: RunSynthesizing(run=held_view(run, generations)))
 
 
 def _may_join(run: MultiModelRun, candidates: Sequence[Generation], drafts: int, now: datetime) -> bool:
@@ -264,5 +254,4 @@ def _too_few(run: MultiModelRun, candidates: Sequence[Generation], drafts: int) 
 
 def _begin_synthesis(run: MultiModelRun, outcome: Outcome) -> None:
     """The caller holds the run."""
-    run.status, run.outcome = RunStatus.SYNTHESIZING, outcome
-    MultiModelRun.objects.filter(pk=run.pk).update(status=run.status, outcome=outcome)
+    MultiModelRun.objects.filter(pk=run.pk).update(status=RunStatus.SYNTHESIZING, outcome=outcome)

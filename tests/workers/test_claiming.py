@@ -11,6 +11,7 @@ from django.db import OperationalError
 
 from runs import actions
 from tests.product import wait_for
+from workers import claiming
 from workers.claiming import Claimer
 
 
@@ -25,7 +26,7 @@ class Rows:
         self.alone: list[UUID] = []
         self.error: Exception | None = None
         self.open = threading.Event()
-        """Until it is set, whoever claims waits."""
+        """Until it is set, whoever claims for many waits."""
 
     def claim(self, generation_id: UUID) -> Any:
         self.alone.append(generation_id)
@@ -35,8 +36,9 @@ class Rows:
         return f"claim of {generation_id}"
 
     def claim_all(self, generation_ids: Collection[UUID]) -> dict[UUID, Any]:
+        gate = self.open
         self.together.append(set(generation_ids))
-        assert self.open.wait(10)
+        assert gate.wait(10)
         if self.error:
             raise self.error
         taken = self.free.intersection(generation_ids) - self.limited
@@ -56,20 +58,25 @@ Ask = Callable[..., list[Any]]
 
 
 @pytest.fixture
-def ask(rows: Rows) -> Iterator[Ask]:
+def tasks() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as threads:
+        yield threads
+
+
+@pytest.fixture
+def ask(rows: Rows, tasks: ThreadPoolExecutor) -> Ask:
     """Ask for one, and for others while that one is claimed; what each was given, in their order."""
     claimer = Claimer()
-    with ThreadPoolExecutor(20) as tasks:
 
-        def both(first: UUID, *others: UUID) -> list[Any]:
-            futures: list[Future[Any]] = [tasks.submit(claimer.claim, first)]
-            wait_for(lambda: rows.together == [{first}])
-            futures += [tasks.submit(claimer.claim, other) for other in others]
-            wait_for(lambda: len(claimer._asking) == len(others))
-            rows.open.set()
-            return [future.result(10) for future in futures]
+    def both(first: UUID, *others: UUID) -> list[Any]:
+        futures: list[Future[Any]] = [tasks.submit(claimer.claim, first)]
+        wait_for(lambda: rows.together == [{first}])
+        futures += [tasks.submit(claimer.claim, other) for other in others]
+        wait_for(lambda: len(claimer._asking) == len(others))
+        rows.open.set()
+        return [future.result(10) for future in futures]
 
-        yield both
+    return both
 
 
 def ids(rows: Rows, count: int) -> list[UUID]:
@@ -104,6 +111,23 @@ def test_when_nobody_can_be_claimed_together_each_tries_by_itself(rows: Rows, as
     rows.error = error
     assert ask(first, second, third) == [f"claim of {each}" for each in (first, second, third)]
     assert sorted(rows.alone, key=str) == sorted([first, second, third], key=str)
+
+
+def test_one_that_hangs_holds_up_only_whom_it_claims_for(
+    rows: Rows, tasks: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claiming, "PATIENCE", 0.1)
+    claimer = Claimer()
+    first, second, third = ids(rows, 3)
+    hung = tasks.submit(claimer.claim, first)
+    wait_for(lambda: rows.together == [{first}])
+    silence, rows.open = rows.open, threading.Event()
+    rows.open.set()
+    for later in (second, third):
+        assert tasks.submit(claimer.claim, later).result(10) == f"claim of {later}"
+    assert not hung.done()
+    silence.set()
+    assert hung.result(10) == f"claim of {first}"
 
 
 def test_an_error_of_one_keeps_nobody_from_being_claimed_later(rows: Rows) -> None:

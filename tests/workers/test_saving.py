@@ -84,6 +84,17 @@ def test_a_prompt_is_saved_once(keeping: Keeping, stream: Any) -> None:
     assert keeping.prompts == [("a", [{"role": "user", "content": "Why?"}])]
 
 
+def test_what_was_not_saved_because_the_row_was_busy_is_saved_later(keeping: Keeping, stream: Any) -> None:
+    keeping.holds = {"a": Hold.BUSY}
+    a = stream("a", "one", Thoughts("hm"))
+    wait_for(lambda: len(keeping.saved) > 3)
+    assert not a.future.cancelled()
+    keeping.holds = {}
+    wait_for(lambda: a.reading.unsaved_prompt is None)
+    assert keeping.prompts.count(("a", [{"role": "user", "content": "Why?"}])) > 3
+    assert keeping.thoughts.count(Thoughts("hm")) > 3
+
+
 def test_a_prompt_that_could_not_be_saved_is_saved_later(keeping: Keeping, stream: Any) -> None:
     keeping.errors = [OperationalError("away")]
     a = stream("a", "")

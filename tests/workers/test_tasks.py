@@ -6,6 +6,7 @@ import pytest
 from celery.exceptions import Reject
 
 from runs import orchestration
+from runs.models import Generation
 from workers import streaming, tasks
 
 
@@ -15,6 +16,22 @@ def test_a_worker_that_is_ending_hands_its_messages_back(task, monkeypatch: pyte
     with pytest.raises(Reject) as reject:
         task(str(uuid4()))
     assert reject.value.requeue
+
+
+@pytest.mark.parametrize(
+    ("written", "goes_on"),
+    [([], False), (["completed"], False), (["failed"], True), (["cancelled"], True), ([None], True)],
+)
+def test_after_a_synthesis_the_run_goes_on_unless_it_has_its_answer(
+    db: None, monkeypatch: pytest.MonkeyPatch, written: list[str | None], goes_on: bool
+) -> None:
+    run_id, advanced = uuid4(), []
+    endings = {uuid4(): status and Generation(status=status) for status in written}
+    monkeypatch.setattr(orchestration, "join", lambda _run_id: list(endings))
+    monkeypatch.setattr(streaming, "stream_generation", endings.get)
+    monkeypatch.setattr(orchestration, "advance", advanced.append)
+    tasks.synthesize(str(run_id))
+    assert advanced == ([run_id] if goes_on else [])
 
 
 def test_an_error_of_ours_does_not_leave_a_task(

@@ -99,13 +99,20 @@ def test_many_are_claimed_in_as_many_queries_as_one(ada: Any) -> None:
     with CaptureQueriesContext(connection) as queries:
         claims = actions.claim_all([row.pk for row in rows])
     assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
-    assert list(claims) == [held.generation.pk for held in claims.values()]
     assert claims.keys() == {row.pk for row in rows}
     for held in claims.values():
         row = fresh(held.generation)
         assert (row.status, row.attempt, row.lease_owner) == ("streaming", held.generation.attempt, held.owner)
         assert row.started_at == held.generation.started_at
         assert checkpoint(held, "So far") is actions.Hold.KEPT
+
+
+def test_another_attempt_begins_without_the_prompt_of_the_one_before(ada: Any) -> None:
+    held = claimed(candidates(answering(ada))[0])
+    checkpoint(held, "So", prompt=[{"role": "user", "content": "Why?"}])
+    actions.release(held)
+    claimed(held.generation)
+    assert fresh(held.generation).sent_prompt is None
 
 
 def test_many_that_are_claimed_differ_in_their_attempts(ada: Any) -> None:

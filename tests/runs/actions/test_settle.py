@@ -8,7 +8,6 @@ from runs import actions
 from runs.actions.joining import letter
 from runs.events import RunFailed, RunSynthesizing
 from runs.models import Generation, MultiModelRun
-from runs.snapshot import run_event_view
 from tests.racing import race
 from tests.runs.rows import (
     THREE,
@@ -161,25 +160,6 @@ def test_it_says_that_the_synthesis_begins_and_which_letter_each_draft_has(
         actions.settle(run.pk)
     assert [type(event) for event in said] == [RunSynthesizing]
     assert sorted(g["label"] for g in said[0].run["generations"] if g["kind"] == "candidate") == ["A", "B", "C"]
-
-
-@pytest.mark.parametrize("still_writes", [False, True])
-def test_what_it_says_is_what_a_client_would_read(
-    ada: Any, said: list[Any], still_writes: bool, django_capture_on_commit_callbacks: Any
-) -> None:
-    run = answering(ada)
-    *others, last = candidates(run)
-    for candidate in others:
-        complete(candidate)
-    held = claimed(last)
-    if still_writes:
-        assert actions.request_synthesis(run.pk)
-    else:
-        actions.fail(held, ending(""), actions.Failure("auth", "The key was refused."))
-    with django_capture_on_commit_callbacks(execute=True):
-        assert actions.settle(run.pk)
-    (word,) = [event for event in said if isinstance(event, RunSynthesizing)]
-    assert word.run == run_event_view(run.pk)
 
 
 def test_it_says_that_the_run_failed(ada: Any, said: list[Any], django_capture_on_commit_callbacks: Any) -> None:
