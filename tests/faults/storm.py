@@ -48,7 +48,7 @@ class Storm:
     def tick(self, *, calm: bool = False) -> None:
         """One moment; in a ``calm`` one nothing new is inflicted."""
         self._mind_leaving()
-        self._do_what_is_due()
+        self.do_what_is_due()
         for label in self.product.revive():
             self._leaving.pop(label, None)
             self.revived += 1
@@ -105,7 +105,8 @@ class Storm:
         self.history.append((time.time(), told))
         self._say(f"{name}{more and f' ({more})'}")
 
-    def _do_what_is_due(self) -> None:
+    def do_what_is_due(self) -> None:
+        """What was put off until now."""
         now = time.monotonic()
         due = [entry for entry in self._due if entry[0] <= now]
         for entry in due:
@@ -228,6 +229,7 @@ def lock_database(storm: Storm) -> str:
     database = stack.enter_context(storm.product.database())
     database.execute("PRAGMA busy_timeout = 0")
     while not _locked(database):  # in SQLite's own sleeps one comes last among busy processes
+        storm.do_what_is_due()  # who has the lock may be frozen, or it is this fault itself
         time.sleep(0.001)
     storm.later(storm.rng.uniform(0.5, LEASE_SECONDS), stack.close)
     return "SQLite locked by another writer"
