@@ -41,11 +41,11 @@ class Claimer:
         """As :func:`runs.actions.claim`."""
         asked = _Asked(generation_id)
         together: list[_Asked] = []
-        if self._busy:
-            connection.close()  # whoever claims may wait for it
+        # Who has a connection waits for nobody: whoever claims may be waiting for one.
+        patience = PATIENCE if connection.connection is None else 0
         with self._changed:
             self._asking.append(asked)
-            self._changed.wait_for(lambda: asked.answered or not self._busy, PATIENCE)
+            self._changed.wait_for(lambda: asked.answered or not self._busy, patience)
             if asked in self._asking:
                 together, self._asking, self._busy = self._asking, [], True
             else:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -128,6 +129,26 @@ def test_one_that_hangs_holds_up_only_whom_it_claims_for(
     assert not hung.done()
     silence.set()
     assert hung.result(10) == f"claim of {first}"
+
+
+def test_who_has_a_connection_waits_for_nobody_who_may_need_it(
+    rows: Rows, tasks: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimer = Claimer()
+    first, second, third = ids(rows, 3)
+    busy = tasks.submit(claimer.claim, first)
+    wait_for(lambda: rows.together == [{first}])
+    waiting = tasks.submit(claimer.claim, second)
+    wait_for(lambda: len(claimer._asking) == 1)
+    monkeypatch.setattr(claiming, "PATIENCE", 60)
+    monkeypatch.setattr(claiming, "connection", SimpleNamespace(connection="open"))
+    silence, rows.open = rows.open, threading.Event()
+    rows.open.set()
+    assert tasks.submit(claimer.claim, third).result(10) == f"claim of {third}"
+    assert waiting.result(10) == f"claim of {second}"
+    silence.set()
+    assert busy.result(10) == f"claim of {first}"
+    assert rows.together == [{first}, {second, third}]
 
 
 def test_an_error_of_one_keeps_nobody_from_being_claimed_later(rows: Rows) -> None:
