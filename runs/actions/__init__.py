@@ -1,7 +1,8 @@
 """Every transition of runs and generations, one verb each.
 
 A transition is one conditional UPDATE: whoever changes no row stops quietly. Nothing else decides: not the broker, not
-a counter in Redis, not the order in which messages arrive. Each verb writes, then tells the thread's sockets on commit.
+a counter in Redis, not the order in which messages arrive. Each verb writes, then tells the thread's sockets on commit;
+only who was given a claim tells it by itself (``tell_begun``), since claims are given to many at a time.
 """
 
 from runs.actions.admission import Overloaded, Refused, TooManyRuns, admit, may_begin
