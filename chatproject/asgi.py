@@ -17,13 +17,14 @@ http = get_asgi_application()
 
 # The consumers use models, so their urls can only be imported once Django is set up.
 from chatproject import memory  # noqa: E402
+from chatproject.kept_threads import KeptThreads  # noqa: E402
 from chatproject.lifespan import lifespan  # noqa: E402
 from runs.urls import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "lifespan": lifespan,
-        "http": http,
+        "http": KeptThreads(http),
         "websocket": AllowedHostsOriginValidator(
             CookieMiddleware(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type] # the stubs name a private type
         ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from celery import current_app
@@ -10,6 +10,7 @@ from celery.app.amqp import AMQP
 from celery.backends.redis import RedisBackend
 from kombu import Producer, pools
 from kombu.exceptions import KombuError
+from kombu.transport import TRANSPORT_ALIASES, redis
 
 from threads.connections import ANSWER_TIMEOUT, LOST, REDIS, TIMEOUTS, sync_client
 
@@ -65,9 +66,38 @@ class Results(RedisBackend):
         return result
 
 
+class _Channel(redis.Channel):
+    """Kombu's way to Redis with one client: it makes one for each message, which costs more than to send that."""
+
+    @cached_property
+    def _kept(self) -> Any:
+        return self._create_client()  # type: ignore[attr-defined]  # the stubs lack it
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """The client."""
+        yield client or self._kept
+
+
+class Transport(redis.Transport):
+    """Kombu's, with our channels."""
+
+    Channel = _Channel
+
+
+TRANSPORT_ALIASES["polyphony"] = f"{__name__}:{Transport.__name__}"
+
+
 @cache
 def _producers() -> pools.ProducerPool:
     """Apart from the connections on which a worker waits for messages, which must wait longer."""
     options = {**TIMEOUTS, "max_retries": 0}
-    producers: pools.ProducerPool = pools.producers[current_app.connection_for_write(transport_options=options)]
+    connection = current_app.connection_for_write(_address(), transport_options=options)
+    producers: pools.ProducerPool = pools.producers[connection]
     return producers
+
+
+def _address() -> str:
+    """The broker's, by way of our transport; over TCP or TLS by way of kombu's own, which takes the scheme's place."""
+    address: str = current_app.conf.broker_url
+    return address.replace("redis+socket://", "polyphony+socket://", 1)

@@ -23,7 +23,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from runs import actions, broker
-from runs.actions import EVERYBODY, Quorum
+from runs.actions import EVERYBODY, Claim, Quorum
 from runs.models import Generation, GenerationStatus, MultiModelRun
 from threads.actions import remove_deleted
 from threads.connections import REDIS
@@ -123,15 +123,16 @@ def dispatch(run_id: UUID) -> None:
         advance(run_id)
 
 
-def join(run_id: UUID) -> list[UUID]:
-    """The chord's own try at the join. Returns the synthesis, or the further version of it, that waits for a worker, if
-    there is one: the same task runs it, also when it was made by somebody else.
+def join(run_id: UUID) -> Claim | None:
+    """The chord's own try at the join. Returns a claim for the same task to stream: of the synthesis that it made, or
+    of one, or of a further version of it, that was waiting for a worker.
     """
-    made = actions.settle(run_id)
-    if made is not None:
-        return [made]
+    made = actions.settle(run_id, take=True)
+    if made is not None and made.lease_owner is not None:
+        return Claim(made, made.lease_owner)
     waiting = Generation.objects.filter(run_id=run_id, kind=Generation.Kind.SYNTHESIS, status=GenerationStatus.QUEUED)
-    return list(waiting.order_by().values_list("pk", flat=True))
+    pk = waiting.order_by().values_list("pk", flat=True).first()
+    return None if pk is None else actions.claim(pk)
 
 
 def advance_after(generation: Generation, *, in_chord: bool) -> None:

@@ -1,6 +1,7 @@
 """Every write of a conversation, one verb each."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -172,7 +173,7 @@ def add_prompt(thread: Thread, content: str, *, instead_of: Message | None = Non
             thread=thread, role=Message.Role.USER, kind=Message.Kind.PROMPT, content=content, parent=parent
         )
         thread.tip_id, thread.title = prompt.pk, thread.title or _title_from(content)
-        _append(prompt, tip=thread.tip_id, title=thread.title)
+        append(prompt, tip=thread.tip_id, title=thread.title)
         announce_thread(thread)
     return prompt
 
@@ -180,26 +181,46 @@ def add_prompt(thread: Thread, content: str, *, instead_of: Message | None = Non
 def add_message(
     thread_id: UUID, kind: Message.Kind, content: str, *, parent_id: UUID | None, model_id: str = ""
 ) -> Message:
-    """Append what a model said; two turns that arrive at once get two positions.
+    """Append what a model said. Raises as :func:`append`."""
+    message = Message(thread_id=thread_id, role=Message.Role.ASSISTANT, kind=kind, content=content)
+    message.parent_id, message.model_id = parent_id, model_id
+    return append(message)
+
+
+def append(message: Message, **thread: Any) -> Message:
+    """Save a turn at the end of its thread, and these fields of the thread with it.
+
+    Two turns that arrive at once get two positions.
 
     Raises:
         Thread.DoesNotExist: the thread was deleted meanwhile.
     """
-    message = Message(thread_id=thread_id, role=Message.Role.ASSISTANT, kind=kind, content=content)
-    message.parent_id, message.model_id = parent_id, model_id
     with transaction.atomic(savepoint=False):
-        _append(message)
+        # Before the position is looked up: this write holds the thread as `lock_threads` does.
+        if not Thread.objects.filter(pk=message.thread_id).update(updated_at=Now(), **thread):
+            raise Thread.DoesNotExist
+        last = Message.objects.filter(thread=message.thread_id).aggregate(last=Max("position"))["last"]
+        message.position = 0 if last is None else last + 1
+        message.save(force_insert=True)
     return message
 
 
-def _append(message: Message, **thread: Any) -> None:
-    """Save a turn at the end of its thread, and these fields of the thread with it."""
-    # Before the position is looked up: this write holds the thread as `lock_threads` does.
-    if not Thread.objects.filter(pk=message.thread_id).update(updated_at=Now(), **thread):
-        raise Thread.DoesNotExist
-    last = Message.objects.filter(thread=message.thread_id).aggregate(last=Max("position"))["last"]
-    message.position = 0 if last is None else last + 1
-    message.save(force_insert=True)
+def append_all(messages: Sequence[Message]) -> list[Message]:
+    """:func:`append` of many in four queries; returns those that were.
+
+    Nobody is waited for: where the thread is gone, or somebody holds it at this moment, the turn is left out.
+    """
+    with transaction.atomic(savepoint=False):
+        threads = Thread.objects.filter(pk__in=[message.thread_id for message in messages])
+        held = set(lock_threads(threads, skip_locked=True))
+        Thread.objects.filter(pk__in=held).update(updated_at=Now())
+        rows = Message.objects.filter(thread__in=held).order_by().values_list("thread")
+        ends: dict[UUID, int] = dict(rows.annotate(end=Max("position") + 1))
+        appended = [message for message in messages if message.thread_id in held]
+        for message in appended:
+            message.position = ends.get(message.thread_id, 0)
+            ends[message.thread_id] = message.position + 1
+        return Message.objects.bulk_create(appended)
 
 
 def save_preferences(
@@ -224,9 +245,13 @@ def revise_message(message: Message, content: str, model_id: str) -> None:
     Thread.objects.filter(pk=message.thread_id).update(updated_at=Now())
 
 
-def lock_threads(threads: QuerySet[Thread]) -> list[UUID]:
-    """Hold these threads until the transaction ends. Whoever writes in one, or deletes it, takes this lock first."""
-    return list(threads.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+def lock_threads(threads: QuerySet[Thread], *, skip_locked: bool = False) -> list[UUID]:
+    """Hold these threads until the transaction ends. Whoever writes in one, or deletes it, takes this lock first.
+
+    Returns those that are held now: with ``skip_locked`` not those that somebody else holds.
+    """
+    locked = threads.order_by("pk").select_for_update(of=("self",), skip_locked=skip_locked)
+    return list(locked.values_list("pk", flat=True))
 
 
 def announce_thread(thread: Thread) -> None:

@@ -7,6 +7,7 @@ missed some asks for a snapshot. That is why a failure to send is never raised; 
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -29,6 +30,9 @@ FRAMES_MAX = 256
 """How many frames may wait for one socket: more than a second of eight models that all write at full speed."""
 BYTES_MAX = 1 << 20
 """How much may wait for one socket. A single frame may be larger: the end of a generation carries its whole text."""
+Sender = Callable[[str, Command], None]
+"""Takes the id of a thread and what sends one frame to its sockets; from any thread of the process, and never fails."""
+_sender: Sender | None = None
 
 
 class FrameQueue(asyncio.Queue[bytes]):
@@ -129,15 +133,21 @@ def encode(*events: Event) -> str:
     return _JSON.encode(whole)
 
 
+def send_through(sender: Sender | None) -> None:
+    """Let what is said here leave by another way of this process from now on; by none: at once, by itself."""
+    global _sender  # noqa: PLW0603 (a process has one way, and says so once)
+    _sender = sender
+
+
 def send(thread_id: UUID | str, *events: Event) -> None:
     """Tell the sockets of a thread events in one frame, from synchronous code, after the commit of what they say."""
-    _publish(thread_id, *wire(thread_id, *events))
+    _send(thread_id, wire(thread_id, *events))
 
 
 def close(thread_id: UUID | str) -> None:
     """Close the sockets of a thread that is no more."""
     layer = cast(ThreadLayer, get_channel_layer())
-    _publish(thread_id, *layer.wire(group_name(thread_id), {"type": "thread.gone"}))
+    _send(thread_id, layer.wire(group_name(thread_id), {"type": "thread.gone"}))
 
 
 def publish(thread_id: UUID | str, *events: Event) -> Command:
@@ -145,10 +155,13 @@ def publish(thread_id: UUID | str, *events: Event) -> Command:
     return "PUBLISH", *wire(thread_id, *events)
 
 
-def _publish(thread_id: UUID | str, name: str, message: bytes) -> None:
+def _send(thread_id: UUID | str, frame: tuple[str, bytes]) -> None:
+    if (sender := _sender) is not None:
+        sender(str(thread_id), ("PUBLISH", *frame))
+        return
     try:
         with REDIS.trying():
-            sync_client().publish(name, message)
+            sync_client().publish(*frame)
     except redis.ResponseError as error:  # Redis is there and refuses
         logger.warning("A frame was not sent to thread %s: %s", thread_id, type(error).__name__)
     except LOST:

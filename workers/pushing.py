@@ -1,4 +1,4 @@
-"""From the texts that grow in this process to the sockets that show them: one flush for all of them at a time."""
+"""From the texts that grow in this process, and the words about them, to the sockets: one flush for all at a time."""
 
 import asyncio
 import logging
@@ -24,6 +24,8 @@ REASONING_MAX_CHARS = 64 * 1024
 """Thoughts are read once, if at all; an answer is what is kept whole."""
 FLUSH_SECONDS_A_TEXT = 0.00025
 """How much longer pieces are gathered for each text that grows in this process, up to ``FLUSH_SECONDS``."""
+LOOSE_MAX = 64
+"""How many pieces of a text are kept as they came before they are made one: each takes five times its letters."""
 KEEP_EVERY = 60.0
 """Seconds after which a text is told anew when to be forgotten."""
 
@@ -32,16 +34,26 @@ class _Stream:
     """Pieces in order, and how much of them has been sent."""
 
     def __init__(self, key: str) -> None:
-        self.pieces: list[str] = []
         self.waiting: list[str] = []
+        self._pieces: list[str] = []
+        self._loose = 0
         self._key = key
         self._sent_bytes = 0
         self._sent_units = 0
         self._keep_again = 0.0
 
+    def add(self, piece: str) -> None:
+        """Keep a piece, and send it with the next flush."""
+        self.waiting.append(piece)
+        self._pieces.append(piece)
+        self._loose += 1
+        if self._loose == LOOSE_MAX:
+            self._pieces = [*self._pieces[:-LOOSE_MAX], "".join(self._pieces[-LOOSE_MAX:])]
+            self._loose = 0
+
     def so_far(self) -> str:
-        """The whole text; safe from any thread, since pieces are only ever added."""
-        return "".join(self.pieces.copy())
+        """The whole text; safe from any thread, since a list of pieces is only added to, or replaced by its equal."""
+        return "".join(self._pieces.copy())
 
     def flush_into(self, commands: list[Command], *, last: bool) -> tuple[int, str]:
         """Add what keeps for late readers what was not sent yet; returns its offset and the text itself."""
@@ -95,8 +107,7 @@ class GrowingText:
 
     def append(self, piece: str) -> None:
         """Add what came; the next flush sends it."""
-        self._answer.pieces.append(piece)
-        self._answer.waiting.append(piece)
+        self._answer.add(piece)
         self.length += len(piece)
         self._format(self._splitter.feed(piece))
         self._wake_sender()
@@ -107,8 +118,7 @@ class GrowingText:
             return
         room = REASONING_MAX_CHARS - self._thoughts_length
         self.shortened = len(piece) > room
-        self._thoughts.pieces.append(piece[:room])
-        self._thoughts.waiting.append(piece[:room])
+        self._thoughts.add(piece[:room])
         self._thoughts_length += len(piece)
         self._wake_sender()
 
@@ -187,23 +197,47 @@ class Pusher:
     """Sends the waiting pieces of all texts in one round trip, and those of one thread in one frame.
 
     The first piece after a pause leaves at once. The more texts are open, the longer pieces are gathered, since each
-    round trip and each frame costs the same however much it carries. What cannot be sent is dropped: the reader sees
-    the gap.
+    round trip and each frame costs the same however much it carries. Other frames of this process leave with them, each
+    behind the pieces that came to its thread before it. What cannot be sent is dropped: the reader sees the gap.
     """
 
     def __init__(self) -> None:
         self.open = 0
         """Texts that grow now."""
-        self._changed: dict[GrowingText, None] = {}
+        self._changed: dict[str, dict[GrowingText, None]] = {}
+        """By thread."""
+        self._waiting: list[Command] = []
         self._awake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Held while something is on its way: what comes later is sent later."""
         self._trouble = ""
         self._batches = Batches(async_client())
         self._task = asyncio.create_task(self._run())
 
     def wake(self, text: GrowingText) -> None:
         """This text has something to send."""
-        self._changed[text] = None
+        self._changed.setdefault(text.thread_id, {})[text] = None
         self._awake.set()
+
+    def tell(self, thread_id: str, frame: Command) -> None:
+        """Send a frame to the sockets of this thread."""
+        try:
+            self._gather(thread_id)
+        finally:
+            self._waiting.append(frame)
+            self._awake.set()
+
+    async def drain(self) -> None:
+        """Send what waits now, and wait until it is sent."""
+        await self._flush()
+
+    def _gather(self, thread_id: str) -> None:
+        """What the texts of a thread have to send waits in its order from now on."""
+        events: list[Event] = []
+        for text in self._changed.pop(thread_id, ()):
+            events += text.flush_into(self._waiting)
+        if events:
+            self._waiting.append(channel.publish(thread_id, *events))
 
     async def _run(self) -> None:
         while not cancelled():
@@ -215,15 +249,13 @@ class Pusher:
             await asyncio.sleep(max(0.0, begun + gap - time.monotonic()))
 
     async def _flush(self) -> None:
-        texts, self._changed = list(self._changed), {}
         try:
-            commands: list[Command] = []
-            frames: dict[str, list[Event]] = {}
-            for text in texts:
-                frames.setdefault(text.thread_id, []).extend(text.flush_into(commands))
-            commands += [channel.publish(thread_id, *events) for thread_id, events in frames.items() if events]
-            with REDIS.trying():
-                await self._batches.send(commands)
+            async with self._turn:
+                for thread_id in list(self._changed):
+                    self._gather(thread_id)
+                commands, self._waiting = self._waiting, []
+                with REDIS.trying():
+                    await self._batches.send(commands)
         except (redis.ConnectionError, redis.TimeoutError, NotTried):
             pass  # the breaker has said it
         except Exception as error:  # noqa: BLE001
@@ -235,7 +267,7 @@ class Pusher:
     def _complain(self, trouble: str) -> None:
         """Say it once, and not with every flush."""
         if trouble != self._trouble:
-            logger.warning("Deltas are not sent: %s", trouble)
+            logger.warning("Frames are not sent: %s", trouble)
         self._trouble = trouble
 
 
@@ -248,3 +280,20 @@ def _pusher() -> Pusher:
     if running not in _pushers:
         _pushers[running] = Pusher()
     return _pushers[running]
+
+
+def tell(thread_id: str, frame: Command) -> None:
+    """Send a frame with the texts that grow in this process: a :data:`threads.channel.Sender`."""
+    loop.call(lambda: _pusher().tell(thread_id, frame))
+
+
+def drain(patience: float) -> None:
+    """Wait until all that was told in this process is sent, or for so many seconds."""
+    try:
+        loop.submit(_drain()).result(patience)
+    except TimeoutError:
+        logger.warning("The last words to the sockets were not sent within %s s", patience)
+
+
+async def _drain() -> None:
+    await _pusher().drain()

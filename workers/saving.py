@@ -43,6 +43,11 @@ class Saver:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
+    @property
+    def open(self) -> int:
+        """How many streams this process has now."""
+        return len(self._open)
+
     @contextmanager
     def saving(self, held: Claim, reading: Reading, future: "Future[Any]") -> Iterator[Saved]:
         """Save what is read, and renew its lease, as long as the context lasts."""

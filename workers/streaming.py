@@ -17,8 +17,7 @@ from runs.actions import Claim, Ending, Failure, Hold
 from runs.drafts import why_missing
 from runs.models import Generation
 from threads.history import history_of
-from workers import loop
-from workers.claiming import claimer
+from workers import loop, together
 from workers.prompts import Draft, candidate_turns, synthesis_turns
 from workers.providers.base import ErrorCode, FinishReason, ProviderError, Reach, Request, Retry, Turn
 from workers.pushing import GrowingText
@@ -39,12 +38,15 @@ ASKED_PATIENCE = 0.1
 def stream_generation(generation_id: UUID) -> Generation | None:
     """Claim a generation, read its model's answer into it, and end it. Returns ``None`` when somebody else has it."""
     with actions.telling_later():
-        held = claimer.claim(generation_id)
-        if held is None:
-            return None
-        actions.tell_begun(held)
-        _stream(held)
-        return held.generation
+        held = together.claim(generation_id)
+        return None if held is None else stream(held)
+
+
+def stream(held: Claim) -> Generation:
+    """As :func:`stream_generation` of one that is claimed; within :func:`runs.actions.telling_later`."""
+    actions.tell_begun(held)
+    _stream(held)
+    return held.generation
 
 
 def _stream(held: Claim) -> None:
@@ -142,7 +144,7 @@ def _end(held: Claim, reading: Reading, future: "Future[FinishReason]", hold: Ho
         if again is not None:
             orchestration.relaunch(held.generation, after=again)
     else:
-        _insist(lambda: actions.complete(held, _ending(reading, reason)))
+        _insist(lambda: together.complete(held, _ending(reading, reason)))
 
 
 def _insist(write: Callable[[], T]) -> T:

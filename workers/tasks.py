@@ -14,17 +14,19 @@ from uuid import UUID
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
-from celery.signals import worker_init, worker_shutting_down
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections
 
 from runs import actions, orchestration
 from runs.models import GenerationStatus
 from runs.sweeping import Sweeper
-from workers import streaming
+from threads import channel
+from workers import pushing, streaming
 
 logger = logging.getLogger(__name__)
 
+LAST_WORDS_SECONDS = 0.5
 SHUTDOWN_SECONDS = 4.5
 """How long a worker that was asked to end may take to give back what it has; the rest is found when its leases end."""
 
@@ -57,8 +59,9 @@ def _generate(generation_id: UUID, *, in_chord: bool) -> None:
 
 def _synthesize(run_id: UUID) -> None:
     with actions.telling_later():
-        written = [streaming.stream_generation(waiting) for waiting in orchestration.join(run_id)]
-    if not all(each is not None and each.status == GenerationStatus.COMPLETED for each in written):
+        held = orchestration.join(run_id)
+        written = None if held is None else streaming.stream(held)
+    if written is not None and written.status != GenerationStatus.COMPLETED:
         orchestration.advance(run_id)
 
 
@@ -84,6 +87,7 @@ _sweeper = Sweeper(settings.SWEEP_SECONDS)
 def _begin(**_about: Any) -> None:
     logging.getLogger("celery.app.trace").addFilter(_without_traceback)
     streaming.warm_up()
+    channel.send_through(pushing.tell)
     threading.Thread(target=_sweeper.sweep_until_stopped, name="sweeper", daemon=True).start()
 
 
@@ -102,6 +106,12 @@ def _stop_all(**_about: Any) -> None:
     deadline.start()
     _sweeper.stop()
     streaming.stop_all()
+
+
+@worker_shutdown.connect
+def _say_the_rest(**_about: Any) -> None:
+    """All tasks have ended; what they said last is told before the process ends."""
+    pushing.drain(LAST_WORDS_SECONDS)
 
 
 def _leave() -> None:

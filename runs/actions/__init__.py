@@ -22,7 +22,7 @@ from runs.actions.claims import (
 from runs.actions.councils import change_council, delete_council, save_council
 from runs.actions.feedback import give_feedback
 from runs.actions.gates import next_in_line
-from runs.actions.generations import Ending, Failure, complete, fail, halt, release
+from runs.actions.generations import Ending, Failure, complete, complete_drafts, fail, halt, release
 from runs.actions.joining import NoDraftYet, fallbacks, request_synthesis, settle, take_up
 from runs.actions.recovery import (
     due,
@@ -64,6 +64,7 @@ __all__ = [
     "claim",
     "claim_all",
     "complete",
+    "complete_drafts",
     "delete_council",
     "due",
     "expire_leases",

@@ -1,6 +1,6 @@
 """The claim: how a worker is given one attempt at a generation, and what its claim is worth later."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -113,16 +113,30 @@ def claim(generation_id: UUID) -> Claim | None:
     return claims[0] if claims else None
 
 
-def claim_all(generation_ids: Collection[UUID]) -> dict[UUID, Claim]:
-    """:func:`claim` of many in two queries.
+def claim_all(generation_ids: Sequence[UUID]) -> list[Claim | None]:
+    """:func:`claim` of many in two queries; to each its claim.
 
-    Of one that needs a look of its own there is nothing: its row is locked at this moment, its provider has a limit, or
-    there is nothing to do.
+    There is none for what needs a look of its own: its row is locked at this moment, its provider has a limit, or there
+    is nothing to do. Of two that name one generation the first is given it.
     """
     with transaction.atomic():
         queued = _queued(generation_ids, skip_locked=True)
-        claims = _take([generation for generation in queued if not gates.has_limit(generation)])
-    return {held.generation.pk: held for held in claims}
+        claims = _take([generation for generation in queued if not gates.has_limit(generation.model_id)])
+    given = {held.generation.pk: held for held in claims}
+    return [given.pop(generation_id, None) for generation_id in generation_ids]
+
+
+def leased(now: datetime) -> dict[str, Any]:
+    """What makes a new row one that its maker has claimed already; ``now`` by the clock of the database."""
+    return {
+        "status": GenerationStatus.STREAMING,
+        "attempt": 1,
+        "lease_owner": uuid4(),
+        "lease_expires_at": now + timedelta(seconds=settings.LEASE_SECONDS),
+        "started_at": now,
+        "queued_at": None,
+        "next_retry_at": None,
+    }
 
 
 def tell_begun(held: Claim) -> None:
@@ -144,17 +158,18 @@ def checkpoint_all(progress: Mapping[Claim, Progress]) -> dict[Claim, Hold]:
     return {held: Hold.KEPT if held in saved else _look(held) for held in progress}
 
 
+def hold(claims: Collection[Claim], rows: "QuerySet[Generation]") -> list[Claim]:
+    """Those claims that hold, with their rows locked; of ``rows`` alone, and of none that somebody else has locked."""
+    streaming = rows.filter(pk__in=[held.generation.pk for held in claims], status=GenerationStatus.STREAMING)
+    owners = dict(streaming.select_for_update(of=("self",), skip_locked=True).values_list("pk", "lease_owner"))
+    return [held for held in claims if owners.get(held.generation.pk) == held.owner]
+
+
 def _save(progress: dict[Claim, Progress]) -> list[Claim]:
     """Save what those claims brought that hold and that nobody writes to at this moment; returns these."""
     with transaction.atomic():
-        rows = Generation.objects.filter(
-            pk__in=[held.generation.pk for held in progress],
-            status=GenerationStatus.STREAMING,
-            cancel_requested_at=None,
-            run__cancel_requested_at=None,
-        )
-        owners = dict(rows.select_for_update(of=("self",), skip_locked=True).values_list("pk", "lease_owner"))
-        kept = [held for held in progress if owners.get(held.generation.pk) == held.owner]
+        rows = Generation.objects.filter(cancel_requested_at=None, run__cancel_requested_at=None)
+        kept = hold(progress, rows)
         if kept:
             whose = (When(pk=held.generation.pk, then=Value(progress[held].text)) for held in kept)
             Generation.objects.filter(pk__in=[held.generation.pk for held in kept]).update(
@@ -217,7 +232,7 @@ def _join_line(generation_id: UUID, wait: timedelta) -> None:
         if generation is None:
             return
         queued = Generation.objects.filter(pk=generation_id, status=GenerationStatus.QUEUED)
-        provider = gates.provider_of(generation)
+        provider = gates.provider_of(generation.model_id)
         new = queued.exclude(waiting_for=provider).update(waiting_for=provider)
         queued.update(next_retry_at=Now() + wait)
         if new:

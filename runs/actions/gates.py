@@ -18,14 +18,14 @@ BURST = timedelta(seconds=5)
 """Requests of this much time may leave at once when a provider was idle; then they follow its even pace."""
 
 
-def provider_of(generation: Generation) -> str:
-    """The part of its model id before the colon."""
-    return generation.model_id.partition(":")[0]
+def provider_of(model_id: str) -> str:
+    """The part before the colon."""
+    return model_id.partition(":")[0]
 
 
-def has_limit(generation: Generation) -> bool:
-    """Whether its provider takes only so many requests."""
-    return provider_of(generation) in settings.PROVIDER_LIMITS
+def has_limit(model_id: str) -> bool:
+    """Whether the provider of this model takes only so many requests."""
+    return provider_of(model_id) in settings.PROVIDER_LIMITS
 
 
 def wait(generation: Generation) -> timedelta | None:
@@ -33,7 +33,7 @@ def wait(generation: Generation) -> timedelta | None:
 
     Inside the transaction of the claim, which the caller undoes when it must wait.
     """
-    provider = provider_of(generation)
+    provider = provider_of(generation.model_id)
     limits = settings.PROVIDER_LIMITS.get(provider)
     if limits is None:
         return None

@@ -1,10 +1,13 @@
 """How an attempt ends. Each write of a worker is conditional on the lease that its claim was given."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from random import uniform
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -13,17 +16,18 @@ from django.db.models.functions import Now
 
 from runs import catalogue
 from runs.actions.answers import publish
-from runs.actions.claims import NO_THOUGHTS, Claim, Prompt, Thoughts
+from runs.actions.claims import NO_THOUGHTS, Claim, Prompt, Thoughts, hold
 from runs.actions.endings import complete_run
 from runs.actions.telling import tell_generation
 from runs.events import GenerationCancelled, GenerationCompleted, GenerationFailed, GenerationRequeued
 from runs.models import Generation, GenerationStatus, MultiModelRun, RunStatus
 from runs.snapshot import generation_view
-from threads.actions import add_message, lock_threads
+from threads.actions import append, append_all, lock_threads
 from threads.models import Message, Thread
 from threads.telling import tell_on_commit
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0)
+BEFORE_THE_JOIN = (RunStatus.QUEUED, RunStatus.ANSWERING)
 _STORED = ("ended_at", "first_token_at", "cancel_requested_at", "cost")
 """What the database alone knows exactly of a text that is whole."""
 
@@ -66,6 +70,23 @@ def complete(held: Claim, ending: Ending) -> bool:
     keep = _keep_draft if held.generation.kind == Generation.Kind.CANDIDATE else _keep_final
     with transaction.atomic():
         return keep(held, ending)
+
+
+def complete_drafts(endings: Sequence[tuple[Claim, Ending]]) -> list[Claim | None]:
+    """:func:`complete` of many drafts in a few queries and one for each; to each its claim, if it is kept.
+
+    Nobody is waited for: where somebody holds the row or the lane at this moment, and where the claim or the thread is
+    no more, a :func:`complete` by itself finds out.
+    """
+    with transaction.atomic():
+        holding = set(hold([held for held, _ in endings], Generation.objects.all()))
+        drafts = {held: (_draft(held, ending), ending) for held, ending in endings if held in holding}
+        appended = set(append_all([message for message, _ in drafts.values()]))
+        kept = {held: each for held, each in drafts.items() if each[0] in appended}
+        for held, (message, ending) in kept.items():
+            _end(held, GenerationStatus.COMPLETED, ending, message=message)
+        _tell_drafts(list(kept))
+    return [held if held in kept else None for held, _ in endings]
 
 
 def fail(held: Claim, ending: Ending, failure: Failure) -> float | None:
@@ -121,25 +142,39 @@ def requeue(generation: Generation, rows: "QuerySet[Generation]", wait: timedelt
 
 def _keep_draft(held: Claim, ending: Ending) -> bool:
     """Keep a draft in its lane. One that lands after the join is late: the join holds the rows that it reads."""
-    generation, run = held.generation, held.generation.run
+    message = _draft(held, ending)
     try:
-        message = add_message(
-            generation.thread_id,
-            Message.Kind.DRAFT,
-            ending.text,
-            parent_id=run.prompt_id,
-            model_id=generation.model_id,
-        )
+        append(message)
     except Thread.DoesNotExist:
         return False
     if not _end(held, GenerationStatus.COMPLETED, ending, message=message):
         transaction.set_rollback(True)
         return False
-    # The run is read after the row is held: a statement that had to wait for the row would see it as before the join.
-    if _tell_completed(generation) not in (RunStatus.QUEUED, RunStatus.ANSWERING):
-        generation.late = True
-        Generation.objects.filter(pk=generation.pk).update(late=True)
+    _tell_drafts([held])
     return True
+
+
+def _draft(held: Claim, ending: Ending) -> Message:
+    generation = held.generation
+    return Message(
+        thread_id=generation.thread_id,
+        role=Message.Role.ASSISTANT,
+        kind=Message.Kind.DRAFT,
+        content=ending.text,
+        parent_id=generation.run.prompt_id,
+        model_id=generation.model_id,
+    )
+
+
+def _tell_drafts(claims: Sequence[Claim]) -> None:
+    """Say that these drafts are whole, and mark those as late that have missed the join."""
+    # Runs are read after the rows are held: a statement that had to wait for a row would see them as before the join.
+    statuses = _tell_completed([held.generation for held in claims])
+    late = [held.generation for held in claims if statuses[held.generation.pk] not in BEFORE_THE_JOIN]
+    for generation in late:
+        generation.late = True
+    if late:
+        Generation.objects.filter(pk__in=[generation.pk for generation in late]).update(late=True)
 
 
 def _keep_final(held: Claim, ending: Ending) -> bool:
@@ -149,7 +184,7 @@ def _keep_final(held: Claim, ending: Ending) -> bool:
     if not _end(held, GenerationStatus.COMPLETED, ending, unless_stopped=True):
         halt(held, ending)
         return False
-    _tell_completed(generation)
+    _tell_completed([generation])
     done = (complete_run if generation.current else publish)(generation, ending.text)
     if not done:
         transaction.set_rollback(True)
@@ -198,16 +233,19 @@ def _end(held: Claim, status: GenerationStatus, ending: Ending, *, unless_stoppe
     return bool(changed)
 
 
-def _tell_completed(generation: Generation) -> str:
-    """Tell that a text is whole, which stands in this transaction's row. Returns how far its run is."""
-    stored = Generation.objects.values(*_STORED, "run__status").get(pk=generation.pk)
-    for name in _STORED:
-        setattr(generation, name, stored[name])
-    run = str(generation.run_id)
-    tell_on_commit(
-        generation.run.thread_id, lambda: GenerationCompleted(run=run, generation=generation_view(generation))
-    )
-    return str(stored["run__status"])
+def _tell_completed(generations: Sequence[Generation]) -> dict[UUID, str]:
+    """Tell that texts are whole, which stand in this transaction's rows. Returns how far the run of each is."""
+    rows = Generation.objects.filter(pk__in=[generation.pk for generation in generations])
+    stored = {row["pk"]: row for row in rows.values("pk", "run__status", *_STORED)}
+    for generation in generations:
+        for name in _STORED:
+            setattr(generation, name, stored[generation.pk][name])
+        tell_on_commit(generation.run.thread_id, partial(_completed, generation))
+    return {pk: str(row["run__status"]) for pk, row in stored.items()}
+
+
+def _completed(generation: Generation) -> GenerationCompleted:
+    return GenerationCompleted(run=str(generation.run_id), generation=generation_view(generation))
 
 
 def _cost(generation: Generation, ending: Ending) -> Decimal | None:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from runs import catalogue
+from runs.actions import claims, gates
 from runs.actions.endings import cancel_run, complete_run, fail_run
 from runs.actions.stopping import finish_cancel
 from runs.actions.telling import tell_run
@@ -49,10 +50,11 @@ def take_up(run_id: UUID) -> list[UUID] | None:
         return list(waiting.values_list("pk", flat=True))
 
 
-def settle(run_id: UUID) -> UUID | None:
+def settle(run_id: UUID, *, take: bool = False) -> Generation | None:
     """Bring a run on when its drafts are there, or its synthesis has failed.
 
-    Returns the synthesis that this call made and that now waits for a worker.
+    Returns the synthesis that this call made. It waits for a worker, or has the lease of a caller who wants to ``take``
+    the first one at once; not so if its provider has a limit, or its time is over.
     """
     under_way = (RunStatus.ANSWERING, RunStatus.SYNTHESIZING)
     if not MultiModelRun.objects.filter(pk=run_id, status__in=under_way).exists():
@@ -60,11 +62,13 @@ def settle(run_id: UUID) -> UUID | None:
     with transaction.atomic():
         lock_threads(Thread.objects.filter(runs=run_id))
         rows = MultiModelRun.objects.annotate(now=Now()).select_for_update(of=("self",)).order_by()
+        if take:
+            rows = rows.select_related("prompt", "thread")
         run = rows.filter(pk=run_id).first()
         if run is None:  # deleted meanwhile
             return None
         if run.status == RunStatus.ANSWERING:
-            return _conclude_answers(run, run.now)  # type: ignore[attr-defined]  # annotated
+            return _conclude_answers(run, run.now, take=take)  # type: ignore[attr-defined]  # annotated
         return _conclude_synthesis(run_id)
 
 
@@ -112,7 +116,7 @@ def _drafts() -> QuerySet[Generation]:
     return whole.exclude(finish_reason=REFUSAL).exclude(text="")
 
 
-def _conclude_answers(run: MultiModelRun, now: datetime) -> UUID | None:
+def _conclude_answers(run: MultiModelRun, now: datetime, *, take: bool) -> Generation | None:
     # Held until the join is committed: a draft that lands meanwhile waits, and is then late.
     generations = sorted(
         run.generations.defer("sent_prompt").select_for_update().order_by("pk"), key=lambda each: each.place
@@ -131,9 +135,11 @@ def _conclude_answers(run: MultiModelRun, now: datetime) -> UUID | None:
         complete_run(drafts[0], drafts[0].text)
     else:
         _begin_synthesis(run, Outcome.FULL if len(drafts) == len(candidates) else Outcome.DEGRADED)
-        synthesis = create_synthesis(run, drafts, run.master_model, before=generations)
+        taken = take and run.deadline_at > now and not gates.has_limit(run.master_model)
+        lease = claims.leased(now) if taken else {}
+        synthesis = create_synthesis(run, drafts, run.master_model, before=generations, **lease)
         tell_run(run, RunSynthesizing)
-        return synthesis.pk
+        return synthesis
     return None
 
 
@@ -150,7 +156,7 @@ def _needed(run: MultiModelRun) -> int:
     return 1 if run.synthesis_requested_at else run.minimum
 
 
-def _conclude_synthesis(run_id: UUID) -> UUID | None:
+def _conclude_synthesis(run_id: UUID) -> Generation | None:
     """A synthesis that ended without a final answer: another master is asked, or the run ends and keeps its drafts."""
     synthesis = (
         Generation.objects.select_related("run")
@@ -168,7 +174,7 @@ def _conclude_synthesis(run_id: UUID) -> UUID | None:
     return None
 
 
-def _ask_next_master(failed: Generation) -> UUID | None:
+def _ask_next_master(failed: Generation) -> Generation | None:
     """Let the next fallback master write from the same drafts under the same letters, while there is time."""
     run = failed.run
     others = fallbacks(run, after=failed.position)
@@ -180,7 +186,7 @@ def _ask_next_master(failed: Generation) -> UUID | None:
         run, others[0], failed.position + 1, failed.version, labels=failed.labels or {}, seed=failed.shuffle_seed
     )
     tell_run(run, RunSynthesizing)
-    return synthesis.pk
+    return synthesis
 
 
 def _give_up(failed: Generation) -> None:
@@ -232,8 +238,7 @@ def _create(
         thread_id=run.thread_id,
         labels=labels,
         shuffle_seed=seed,
-        next_retry_at=Now() + GRACE,
-        **fields,
+        **{"next_retry_at": Now() + GRACE, **fields},
     )
 
 
@@ -254,4 +259,5 @@ def _too_few(run: MultiModelRun, candidates: Sequence[Generation], drafts: int) 
 
 def _begin_synthesis(run: MultiModelRun, outcome: Outcome) -> None:
     """The caller holds the run."""
-    MultiModelRun.objects.filter(pk=run.pk).update(status=RunStatus.SYNTHESIZING, outcome=outcome)
+    run.status, run.outcome = RunStatus.SYNTHESIZING, outcome
+    MultiModelRun.objects.filter(pk=run.pk).update(status=run.status, outcome=outcome)

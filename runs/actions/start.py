@@ -110,10 +110,13 @@ def start_run(
                 launching=launching,
             )
             return made, True
-    except (IntegrityError, ThreadBusy, Refused):
+    except (IntegrityError, ThreadBusy, Refused) as error:
         # Two requests raced and one came through: the same key is the same run, else the thread is busy.
         if earlier := _earlier(owner, idempotency_key, fingerprint):
             return earlier, False
+        if isinstance(error, IntegrityError):
+            thread.refresh_from_db(fields=["tip", "title"])  # the prompt that they were of was not saved
+            raise ThreadBusy from None
         if thread.runs.filter(status__in=RUN_ACTIVE).exists():
             raise ThreadBusy from None
         raise

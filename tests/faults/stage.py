@@ -97,17 +97,17 @@ def _watch(watch: Watch) -> None:
     from celery.backends.redis import RedisBackend
 
     from runs import actions, orchestration
-    from workers.claiming import Claimer
+    from workers import together
 
     launched = threading.local()
     _wrap(orchestration, "_launch", lambda real: _launch(watch, launched, real))
     _wrap(RedisBackend, "set_chord_size", lambda real: _set_chord_size(watch, launched, real))
-    _wrap(Claimer, "claim", lambda real: _claim(watch, real))
+    _wrap(together, "claim", lambda real: _claim(watch, real))
     _wrap(actions, "checkpoint_all", lambda real: _checkpoint(watch, real))
-    _wrap(actions, "complete", lambda real: _complete(watch, real))
+    _wrap(together, "complete", lambda real: _complete(watch, real))
     _wrap(actions, "settle", lambda real: _settle(watch, real))
-    for ending in ("complete", "fail", "halt", "release"):
-        _wrap(actions, ending, lambda real: _end(watch, real))
+    for module, ending in ((together, "complete"), (actions, "fail"), (actions, "halt"), (actions, "release")):
+        _wrap(module, ending, lambda real: _end(watch, real))
 
 
 def _launch(watch: Watch, launched: threading.local, real: Function) -> Function:
@@ -130,8 +130,8 @@ def _set_chord_size(watch: Watch, launched: threading.local, real: Function) -> 
 
 
 def _claim(watch: Watch, real: Function) -> Function:
-    def claim(claimer: Any, generation_id: UUID) -> Any:
-        held = real(claimer, generation_id)
+    def claim(generation_id: UUID) -> Any:
+        held = real(generation_id)
         if held is not None and _is_draft(held):
             watch.hold(Point.AFTER_CLAIM, held.generation.run_id)
         return held
@@ -181,9 +181,9 @@ def _complete(watch: Watch, real: Function) -> Function:
 
 
 def _settle(watch: Watch, real: Function) -> Function:
-    def settle(run_id: UUID) -> Any:
+    def settle(run_id: UUID, **how: bool) -> Any:
         watch.hold(Point.BEFORE_JOIN, run_id, lambda: _is_answered(run_id))
-        joined = real(run_id)
+        joined = real(run_id, **how)
         if joined:
             watch.hold(Point.AFTER_JOIN, run_id)
         return joined

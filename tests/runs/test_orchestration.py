@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
+from kombu.transport import redis
 
 from runs import actions, broker, orchestration
 from runs.actions.joining import LAUNCH_GRACE
@@ -183,6 +184,21 @@ def test_whoever_ends_the_last_candidate_launches_the_synthesis(ada: Any, sent: 
     assert sent() == []
 
 
+def test_the_join_hands_over_what_the_same_task_is_to_write(ada: Any) -> None:
+    run = answering(ada)
+    assert orchestration.join(run.pk) is None
+    for candidate in candidates(run):
+        complete(candidate)
+    made = orchestration.join(run.pk)
+    assert made
+    assert made.generation == synthesis(run)
+    assert orchestration.join(run.pk) is None  # it is somebody's
+    actions.release(made)
+    again = orchestration.join(run.pk)
+    assert again
+    assert (again.generation.pk, again.generation.attempt) == (made.generation.pk, 2)
+
+
 def test_a_retry_is_launched_after_its_wait(ada: Any, sent: Sent) -> None:
     candidate = candidates(answering(ada))[0]
     orchestration.relaunch(candidate, after=2.5)
@@ -325,6 +341,18 @@ def test_all_threads_of_a_process_share_one_backend_for_results() -> None:
 def test_what_celery_sends_gives_up_as_soon_as_what_we_send() -> None:
     with broker.producer() as ours, orchestration.current_app.producer_pool.acquire() as theirs:
         assert {each.connection.transport_options["socket_timeout"] for each in (ours, theirs)} == {ANSWER_TIMEOUT}
+
+
+def test_what_is_sent_shares_one_client(ada: Any, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(ada)
+    made: list[object] = []
+    create = redis.Channel._create_client
+    monkeypatch.setattr(redis.Channel, "_create_client", lambda self, *how: made.append(self) or create(self, *how))
+    with broker.producer() as producer:
+        assert isinstance(producer.channel, broker._Channel)
+    start(ada)
+    assert len(sent()) == 6
+    assert len(made) <= 1
 
 
 def test_a_new_run_is_saved_and_launched_with_few_queries(ada: Any, django_assert_max_num_queries: Any) -> None:

@@ -392,10 +392,11 @@ def test_who_asks_too_much_is_told_when_to_come_back(page: Client, thread: Threa
     assert counts() == before
 
 
-def test_a_busy_thread_refuses_the_next_prompt(page: Client, ada: Any) -> None:
+@pytest.mark.parametrize("headers", [FETCH, {}])
+def test_a_busy_thread_refuses_the_next_prompt(page: Client, ada: Any, headers: dict[str, str]) -> None:
     run = started(ada)
     before = counts()
-    answer = page.post(runs(run.thread), fields("Next"), headers=FETCH)
+    answer = page.post(runs(run.thread), fields("Next"), headers=headers)
     assert answer.status_code == 409
     assert "still answering" in answer.content.decode()
     assert counts() == before

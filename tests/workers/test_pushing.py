@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from runs.events import GenerationDelta, stream_name
-from threads import live
+from threads import channel, live
 from threads.channel import encode, group_name, wire
 from threads.connections import async_client
+from threads.events import ThreadUpdated
 from threads.replies import Batches
 from workers import pushing
 from workers.pushing import GrowingText
@@ -55,6 +56,10 @@ def said(text):
         for each in (whole if isinstance(whole, list) else [whole])
     ]
     return frames[0] if len(frames) == 1 else frames
+
+
+def word(title):
+    return ThreadUpdated(thread={"id": "t", "title": title, "tip": None})
 
 
 def text_of(thread_id=None):
@@ -144,6 +149,19 @@ async def test_what_was_sent_can_be_read_by_a_late_comer(listen, settings):
     assert await asyncio.to_thread(live.read, {key: "one"}) == {key: "one 😀 two three"}
 
 
+async def test_a_long_text_is_whole_at_any_time_and_takes_little_more_than_its_letters(settings):
+    settings.FLUSH_SECONDS = 0.01
+    text = text_of()
+    said = ""
+    for number in range(3 * pushing.LOOSE_MAX + 5):
+        piece = f"{number} 😀 "
+        text.append(piece)
+        said += piece
+        assert text.so_far() == said
+    assert len(text._answer._pieces) == 3 + 5
+    await async_client().aclose()
+
+
 async def test_a_text_that_grows_alone_is_hardly_gathered(listen, settings):
     settings.FLUSH_SECONDS = 5
     text = text_of()
@@ -218,6 +236,71 @@ async def test_texts_of_many_threads_leave_in_one_round_trip(listen, settings, m
     assert batches == [3 * len(texts)]  # the piece, how long it is kept, and the frame
 
 
+async def test_words_of_a_thread_leave_behind_the_pieces_that_came_before_them(listen, settings, gathering):
+    settings.FLUSH_SECONDS = 0.1
+    text = text_of()
+    text.begin()
+    frames = await listen(text.thread_id)
+    text.append("first")
+    await frames(1)
+    pusher = pushing._pusher()
+    for number, piece in enumerate("ab"):
+        text.append(piece)
+        pusher.tell(text.thread_id, channel.publish(text.thread_id, word(f"title {number}")))
+    text.append("c")
+    got = [frame.get("text") or frame["thread"]["title"] for frame in await frames(5)]
+    assert got == ["a", "title 0", "b", "title 1", "c"]
+
+
+async def test_words_come_through_from_any_thread_while_no_text_grows(listen, monkeypatch):
+    here = asyncio.get_running_loop()
+    monkeypatch.setattr(pushing.loop, "call", here.call_soon_threadsafe)
+    thread_id = uuid4()
+    frames = await listen(thread_id)
+    channel.send_through(pushing.tell)
+    try:
+        await asyncio.to_thread(channel.send, thread_id, word("one"), word("two"))
+    finally:
+        channel.send_through(None)
+    [frame] = await frames(1)
+    assert [each["thread"]["title"] for each in frame] == ["one", "two"]
+
+
+async def test_draining_waits_for_what_is_on_its_way_and_sends_the_rest(listen, settings, monkeypatch, gathering):
+    settings.FLUSH_SECONDS = 60
+    text = text_of()
+    text.begin()
+    frames = await listen(text.thread_id)
+    go_on, batches, send = asyncio.Event(), [], Batches.send
+
+    async def slow(self, commands):
+        batches.append(len(commands))
+        await go_on.wait()
+        await send(self, commands)
+
+    monkeypatch.setattr(Batches, "send", slow)
+    pusher = pushing._pusher()
+    pusher.tell(text.thread_id, channel.publish(text.thread_id, word("one")))
+    while not batches:  # noqa: ASYNC110 -- it is there in a moment
+        await asyncio.sleep(0)
+    pusher.tell(text.thread_id, channel.publish(text.thread_id, word("two")))
+    drained = asyncio.create_task(pusher.drain())
+    await asyncio.sleep(0.01)
+    assert batches == [1]
+    go_on.set()
+    await asyncio.wait_for(drained, 5)
+    assert [frame["thread"]["title"] for frame in await frames(2)] == ["one", "two"]
+
+
+def test_words_that_cannot_be_sent_do_not_keep_a_worker_from_ending(monkeypatch, caplog):
+    async def never():
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(pushing, "_drain", never)
+    pushing.drain(0.05)
+    assert "were not sent within 0.05 s" in caplog.text
+
+
 async def test_with_redis_away_the_text_still_grows(settings, monkeypatch):
     settings.FLUSH_SECONDS = 0.01
 
@@ -237,8 +320,6 @@ async def test_with_redis_away_the_text_still_grows(settings, monkeypatch):
 
 def test_the_wire_form_is_that_of_the_layer():
     """What we publish ourselves is what ``group_send`` of the channel layer would."""
-    from threads.events import ThreadUpdated
-
     name, message = wire("t", ThreadUpdated(thread={"id": "t", "title": "x"}))
     assert name == "polyphony__group__thread.t"
     assert msgpack.unpackb(message) == {

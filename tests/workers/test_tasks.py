@@ -4,10 +4,13 @@ from uuid import uuid4
 
 import pytest
 from celery.exceptions import Reject
+from celery.signals import worker_init, worker_shutdown
 
 from runs import orchestration
+from runs.actions import Claim
 from runs.models import Generation
-from workers import streaming, tasks
+from threads import channel
+from workers import pushing, streaming, tasks
 
 
 @pytest.mark.parametrize("task", [tasks.generate, tasks.synthesize])
@@ -20,15 +23,15 @@ def test_a_worker_that_is_ending_hands_its_messages_back(task, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("written", "goes_on"),
-    [([], False), (["completed"], False), (["failed"], True), (["cancelled"], True), ([None], True)],
+    [(None, False), ("completed", False), ("failed", True), ("cancelled", True)],
 )
 def test_after_a_synthesis_the_run_goes_on_unless_it_has_its_answer(
-    db: None, monkeypatch: pytest.MonkeyPatch, written: list[str | None], goes_on: bool
+    db: None, monkeypatch: pytest.MonkeyPatch, written: str | None, goes_on: bool
 ) -> None:
     run_id, advanced = uuid4(), []
-    endings = {uuid4(): status and Generation(status=status) for status in written}
-    monkeypatch.setattr(orchestration, "join", lambda _run_id: list(endings))
-    monkeypatch.setattr(streaming, "stream_generation", endings.get)
+    held = written and Claim(Generation(status=written), uuid4())
+    monkeypatch.setattr(orchestration, "join", lambda _run_id: held)
+    monkeypatch.setattr(streaming, "stream", lambda held: held.generation)
     monkeypatch.setattr(orchestration, "advance", advanced.append)
     tasks.synthesize(str(run_id))
     assert advanced == ([run_id] if goes_on else [])
@@ -49,3 +52,19 @@ def test_nonsense_from_the_broker_does_no_harm(db: None, caplog: pytest.LogCaptu
     tasks.generate("nonsense")
     tasks.synthesize(str(uuid4()))
     assert "the sweeper tries again" in caplog.text
+
+
+def test_a_worker_says_everything_through_its_pusher_and_the_last_words_before_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streaming, "warm_up", lambda: None)
+    monkeypatch.setattr(tasks._sweeper, "sweep_until_stopped", lambda: None)
+    drained: list[float] = []
+    monkeypatch.setattr(pushing, "drain", drained.append)
+    try:
+        worker_init.send(sender=None)
+        assert channel._sender is pushing.tell
+    finally:
+        channel.send_through(None)
+    worker_shutdown.send(sender=None)
+    assert drained == [tasks.LAST_WORDS_SECONDS]

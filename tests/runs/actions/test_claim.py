@@ -99,8 +99,8 @@ def test_many_are_claimed_in_as_many_queries_as_one(ada: Any) -> None:
     with CaptureQueriesContext(connection) as queries:
         claims = actions.claim_all([row.pk for row in rows])
     assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
-    assert claims.keys() == {row.pk for row in rows}
-    for held in claims.values():
+    assert [held and held.generation.pk for held in claims] == [row.pk for row in rows]
+    for held in filter(None, claims):
         row = fresh(held.generation)
         assert (row.status, row.attempt, row.lease_owner) == ("streaming", held.generation.attempt, held.owner)
         assert row.started_at == held.generation.started_at
@@ -119,7 +119,7 @@ def test_many_that_are_claimed_differ_in_their_attempts(ada: Any) -> None:
     first, second, _third = candidates(answering(ada))
     actions.release(claimed(second))
     claims = actions.claim_all([first.pk, second.pk])
-    assert [claims[row.pk].generation.attempt for row in (first, second)] == [1, 2]
+    assert [held and held.generation.attempt for held in claims] == [1, 2]
     assert [fresh(row).attempt for row in (first, second)] == [1, 2]
 
 
@@ -132,9 +132,18 @@ def test_among_many_those_that_must_not_be_claimed_are_not(ada: Any, settings: A
     change(stopped.run, cancel_requested_at=Now())
     waiting = candidates(started(ada))[0]
     asked = [row.pk for row in (free, taken, limited, stopped, waiting)] + [uuid.uuid4()]
-    assert list(actions.claim_all(asked)) == [free.pk]
+    given, *others = actions.claim_all(asked)
+    assert given
+    assert (given.generation.pk, others) == (free.pk, [None] * 5)
     assert [fresh(row).status for row in (limited, stopped, waiting)] == ["queued"] * 3
     assert actions.claim(limited.pk) is not None
+
+
+def test_of_two_who_ask_for_one_the_first_is_given_it(ada: Any) -> None:
+    wanted = candidates(answering(ada))[0].pk
+    first, second = actions.claim_all([wanted, wanted])
+    assert first
+    assert second is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -142,7 +151,7 @@ def test_of_claims_of_many_at_the_same_moment_one_wins_each(ada: Any, said: list
     rows = candidates(answering(ada))
     ids = [row.pk for row in rows]
     results = race(*[lambda: actions.claim_all(ids)] * 4)
-    won = [claim for result in results for claim in result.values()]
+    won = [claim for result in results for claim in result if claim]
     assert sorted(claim.generation.pk for claim in won) == sorted(ids)
     for claim in won:
         assert fresh(claim.generation).lease_owner == claim.owner

@@ -3,12 +3,26 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from runs import actions
 from runs.events import GenerationCompleted, RunCompleted
 from runs.models import MultiModelRun
 from tests.racing import race
-from tests.runs.rows import answering, candidates, checkpoint, claimed, completed, ending, fresh, synthesis
+from tests.runs.rows import (
+    answering,
+    candidates,
+    checkpoint,
+    claimed,
+    complete,
+    completed,
+    ending,
+    fresh,
+    lose_lease,
+    started,
+    synthesis,
+)
 from tests.runs.rows import synthesizing as synthesizing_run
 from threads.models import Message
 
@@ -107,3 +121,101 @@ def test_three_drafts_that_end_at_the_same_moment_all_stand(ada: Any, said: list
     held = [claimed(candidate) for candidate in candidates(run)]
     assert race(*[lambda one=one: actions.complete(one, ending()) for one in held]) == [True] * 3
     assert Message.objects.filter(kind="draft").count() == 3
+
+
+def drafts(claims: list[actions.Claim]) -> list[tuple[actions.Claim, actions.Ending]]:
+    return [(held, ending(f"Draft {number}")) for number, held in enumerate(claims)]
+
+
+def test_many_drafts_that_end_together_stand_as_if_each_had_ended_alone(ada: Any) -> None:
+    alone, together = answering(ada), answering(ada)
+    claims = [claimed(candidate) for candidate in candidates(together)]
+    for held, end in drafts([claimed(candidate) for candidate in candidates(alone)]):
+        assert actions.complete(held, end)
+    assert actions.complete_drafts(drafts(claims)) == claims
+    for one, other in zip(candidates(alone), candidates(together), strict=True):
+        for name in ("status", "text", "finish_reason", "tokens_in", "tokens_out", "cost", "lease_owner", "late"):
+            assert getattr(one, name) == getattr(other, name), name
+        assert (other.first_token_at - other.started_at).total_seconds() == pytest.approx(0.25, abs=0.002)
+        message = other.message
+        assert (message.content, message.thread_id, message.parent_id) == (
+            other.text,
+            other.thread_id,
+            together.prompt_id,
+        )
+        assert (message.position, message.kind, message.role) == (one.message.position, "draft", "assistant")
+        assert message.model_id == other.model_id
+        assert other.thread.updated_at > other.thread.created_at
+    assert actions.settle(together.pk)
+
+
+def test_many_drafts_end_in_a_few_queries_and_one_for_each(ada: Any) -> None:
+    counted = []
+    for runs in (1, 3):
+        claims = [claimed(candidate) for _ in range(runs) for candidate in candidates(answering(ada))]
+        with CaptureQueriesContext(connection) as queries:
+            assert all(actions.complete_drafts(drafts(claims)))
+        counted.append(len([query for query in queries if "SAVEPOINT" not in query["sql"]]) - len(claims))
+    assert counted == [6, 6]
+
+
+def test_each_of_many_drafts_is_told_with_its_whole_text_and_when_it_ended(
+    ada: Any, said: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    claims = [claimed(candidate) for candidate in candidates(answering(ada))]
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.complete_drafts(drafts(claims))
+    told = [event.generation for event in said if isinstance(event, GenerationCompleted)]
+    assert [view["text"] for view in told] == ["Draft 0", "Draft 1", "Draft 2"]
+    assert [view["status"] for view in told] == ["completed"] * 3
+    assert all(view["seconds"] is not None and view["first_token_seconds"] for view in told)
+
+
+def test_among_many_drafts_those_that_must_not_be_kept_are_not(ada: Any, django_user_model: Any) -> None:
+    good, lost, over = [claimed(candidate) for candidate in candidates(answering(ada))]
+    lose_lease(lost)
+    actions.expire_leases()
+    assert actions.complete(over, ending("Once."))
+    deleted, _, _ = [claimed(candidate) for candidate in candidates(answering(ada))]
+    deleted.generation.thread.delete()
+    asked = drafts([lost, good, over, deleted])
+    assert actions.complete_drafts(asked) == [None, good, None, None]
+    assert sorted(Message.objects.filter(kind="draft").values_list("content", flat=True)) == ["Draft 1", "Once."]
+    assert fresh(lost.generation).status == "queued"
+
+
+def test_drafts_of_one_thread_that_end_together_take_a_place_each(ada: Any) -> None:
+    """The master's draft stands in the conversation, and a straggler of an earlier run may end with it."""
+    run = answering(ada)
+    straggler, *others = candidates(run)
+    late = claimed(straggler)
+    for other in others:
+        complete(other)
+    actions.request_synthesis(run.pk)
+    actions.settle(run.pk)
+    assert actions.complete(claimed(synthesis(run)), ending("Final."))
+    again = started(ada, thread=run.thread, prompt="And?")
+    actions.take_up(again.pk)
+    master = claimed(candidates(again)[0])
+    assert master.generation.thread_id == late.generation.thread_id
+    assert all(actions.complete_drafts(drafts([late, master])))
+    places = list(run.thread.messages.values_list("position", flat=True))
+    assert sorted(places) == list(range(len(places)))
+    assert (fresh(late.generation).late, fresh(master.generation).late) == (True, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_drafts_that_end_together_and_one_by_one_at_the_same_moment_all_stand_once(ada: Any, said: list[Any]) -> None:
+    for _ in range(5):
+        claims = [claimed(candidate) for candidate in candidates(answering(ada))]
+        Message.objects.filter(kind="draft").delete()
+        asked = drafts(claims)
+        alone, together = race(
+            lambda: [actions.complete(*each) for each in asked],  # noqa: B023
+            lambda: actions.complete_drafts(asked),  # noqa: B023
+        )
+        for one, other in zip(alone, together, strict=True):
+            assert one + bool(other) <= 1
+        missing = [each for each, one, other in zip(asked, alone, together, strict=True) if not (one or other)]
+        assert all(actions.complete(*each) for each in missing)
+        assert Message.objects.filter(kind="draft").count() == 3

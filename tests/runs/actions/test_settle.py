@@ -1,8 +1,10 @@
 import random
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from runs import actions
 from runs.actions.joining import letter
@@ -10,14 +12,18 @@ from runs.events import RunFailed, RunSynthesizing
 from runs.models import Generation, MultiModelRun
 from tests.racing import race
 from tests.runs.rows import (
+    AGO,
     THREE,
     answering,
     break_down,
     candidates,
+    change,
+    checkpoint,
     claimed,
     complete,
     ending,
     fresh,
+    lose_lease,
     started,
     synthesis,
     synthesizing,
@@ -177,7 +183,57 @@ def test_of_joins_at_the_same_moment_one_makes_the_synthesis(ada: Any, said: lis
         complete(candidate)
     made = race(*[lambda: actions.settle(run.pk)] * 5)
     synthesis = Generation.objects.get(run=run, kind="synthesis")
-    assert sorted(made, key=str) == sorted([None] * 4 + [synthesis.pk], key=str)
+    assert sorted(made, key=str) == sorted([None] * 4 + [synthesis], key=str)
+
+
+def drafts_are_there(owner: Any) -> MultiModelRun:
+    run = answering(owner)
+    for candidate in candidates(run):
+        complete(candidate)
+    return run
+
+
+def test_who_wants_to_write_the_synthesis_has_its_lease_as_if_it_had_claimed_it(ada: Any) -> None:
+    other = synthesizing(ada)
+    by_claim = claimed(synthesis(other))
+    run = drafts_are_there(ada)
+    taken = actions.settle(run.pk, take=True)
+    assert taken
+    assert taken.lease_owner
+    row, expected = fresh(taken), fresh(by_claim.generation)
+    for name in ("status", "attempt", "failures", "next_retry_at", "queued_at", "waiting_for", "text", "sent_prompt"):
+        assert getattr(row, name) == getattr(expected, name), name
+    lease, as_claimed = row.lease_expires_at - row.started_at, expected.lease_expires_at - expected.started_at
+    assert abs(lease - as_claimed) < timedelta(seconds=1)
+    held = actions.Claim(taken, taken.lease_owner)
+    assert checkpoint(held, "So far") is actions.Hold.KEPT
+    assert actions.claim(taken.pk) is None
+    assert actions.complete(held, ending("In short."))
+    assert (fresh(run).status, fresh(run).final.content) == ("completed", "In short.")
+
+
+def test_its_lease_is_lost_as_any_other(ada: Any) -> None:
+    taken = actions.settle(drafts_are_there(ada).pk, take=True)
+    assert taken
+    assert taken.lease_owner
+    held = actions.Claim(taken, taken.lease_owner)
+    lose_lease(held)
+    assert actions.expire_leases() == 1
+    again = claimed(fresh(taken))
+    assert again.generation.attempt == 2
+    assert not actions.complete(held, ending("Too late."))
+
+
+def test_nobody_takes_a_synthesis_before_which_a_limit_stands_or_whose_time_is_over(ada: Any, settings: Any) -> None:
+    settings.PROVIDER_LIMITS = {"swift": {"at_once": 1, "per_minute": None}}
+    limited = actions.settle(drafts_are_there(ada).pk, take=True)
+    settings.PROVIDER_LIMITS = {}
+    run = drafts_are_there(ada)
+    change(run, deadline_at=Now() - AGO)
+    over = actions.settle(run.pk, take=True)
+    for made in (limited, over):
+        assert made
+        assert (fresh(made).status, fresh(made).lease_owner) == ("queued", None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -186,7 +242,7 @@ def test_last_drafts_that_end_at_the_same_moment_never_miss_the_join(ada: Any, s
         run = answering(ada)
         held = [claimed(candidate) for candidate in candidates(run)]
 
-        def finish(one: actions.Claim, run: MultiModelRun = run) -> uuid.UUID | None:
+        def finish(one: actions.Claim, run: MultiModelRun = run) -> Generation | None:
             assert actions.complete(one, ending())
             return actions.settle(run.pk)
 

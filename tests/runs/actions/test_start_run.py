@@ -5,7 +5,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from runs.actions import KeyReused, ThreadBusy
+from runs.actions import KeyReused, ThreadBusy, start
 from runs.events import RunStarted
 from runs.models import Generation, MultiModelRun
 from tests.racing import race
@@ -174,6 +174,19 @@ def test_a_failure_in_the_middle_leaves_nothing(ada: Any, monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError), transaction.atomic():
         started(ada, thread=thread)
     assert counts() == before
+
+
+def test_a_thread_that_only_the_constraint_knows_to_be_busy_stays_as_it_was(
+    ada: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other prompt came between, and may have been answered by the time one looks."""
+    thread = started(ada).thread
+    before, rows = (thread.tip_id, thread.title), counts()
+    monkeypatch.setattr(start, "RUN_ACTIVE", ())
+    with pytest.raises(ThreadBusy):
+        ask(ada, thread, "And?", *THREE)
+    assert (thread.tip_id, thread.title) == before
+    assert counts() == rows
 
 
 @pytest.mark.django_db(transaction=True)
