@@ -227,10 +227,6 @@ class Pusher:
             self._waiting.append(frame)
             self._awake.set()
 
-    async def drain(self) -> None:
-        """Send what waits now, and wait until it is sent."""
-        await self._flush()
-
     def _gather(self, thread_id: str) -> None:
         """What the texts of a thread have to send waits in its order from now on."""
         events: list[Event] = []
@@ -244,11 +240,12 @@ class Pusher:
             await self._awake.wait()
             self._awake.clear()
             begun = time.monotonic()
-            await self._flush()
+            await self.flush()
             gap = min(self.open * FLUSH_SECONDS_A_TEXT, settings.FLUSH_SECONDS)
             await asyncio.sleep(max(0.0, begun + gap - time.monotonic()))
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Send what waits now, once what is on its way has been sent."""
         try:
             async with self._turn:
                 for thread_id in list(self._changed):
@@ -296,4 +293,4 @@ def drain(patience: float) -> None:
 
 
 async def _drain() -> None:
-    await _pusher().drain()
+    await _pusher().flush()

@@ -79,8 +79,10 @@ class Together(Generic[Wish, Result]):
             return self._take_all() if take else []
 
     def _wait_for_my_turn(self, me: _Waiting[Wish, Result]) -> None:
+        """Who has its result by then waits no longer."""
         me.woken.wait(PATIENCE)
-        if (gap := self._next_at - time.monotonic()) > 0:
+        gap = self._next_at - time.monotonic()
+        if gap > 0 and me in self._line:
             time.sleep(gap)
 
     def _take(self, me: _Waiting[Wish, Result]) -> list[_Waiting[Wish, Result]]:

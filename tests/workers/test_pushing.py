@@ -284,7 +284,7 @@ async def test_draining_waits_for_what_is_on_its_way_and_sends_the_rest(listen, 
     while not batches:  # noqa: ASYNC110 -- it is there in a moment
         await asyncio.sleep(0)
     pusher.tell(text.thread_id, channel.publish(text.thread_id, word("two")))
-    drained = asyncio.create_task(pusher.drain())
+    drained = asyncio.create_task(pusher.flush())
     await asyncio.sleep(0.01)
     assert batches == [1]
     go_on.set()

@@ -192,6 +192,23 @@ def test_among_many_streams_wishes_are_gathered(
     assert rows.asked == [["a"], ["b", "c"]]
 
 
+def test_who_has_its_result_does_not_wait_until_others_are_gathered(
+    rows: Rows, line: Together[str, str], tasks: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tasks.submit(line.ask, "a")
+    wait_for(lambda: rows.asked == [["a"]])
+    others = [tasks.submit(line.ask, wish) for wish in "bc"]
+    wait_for(lambda: len(line._line) == 2)
+    monkeypatch.setattr(together, "GATHER_SECONDS", 20)
+    monkeypatch.setattr(together, "saver", SimpleNamespace(open=1_000_000))
+    monkeypatch.setattr(together, "connection", Holding(threading.current_thread()))
+    silence = rows.silence()
+    assert line.ask("d") == "D"
+    assert {other.result(5) for other in others} == {"B", "C"}
+    silence.set()
+    assert first.result(5) == "A"
+
+
 @pytest.mark.usefixtures("busy")
 def test_who_has_a_connection_does_not_wait_while_wishes_are_gathered(
     rows: Rows, line: Together[str, str], tasks: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
